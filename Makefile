@@ -1,0 +1,100 @@
+# Every command of the project. `make demo` and `make test` are each all that a fresh machine needs.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+TYPES  := .cache/types/dgemma_model
+
+# More for the tool behind a command: make test ARGS="-k spans", make train ARGS="--help".
+ARGS ?=
+
+# Linux machines without an NVIDIA GPU get torch from here (about 200 MB, not several GB of CUDA); empty turns that off.
+TORCH_CPU_INDEX ?=
+
+DEMO_FILE  ?= fixtures/demo_inventory.py
+DEMO_SPANS ?= --span 18:25:18:28 --span 31:21:31:24
+
+CORPUS ?= .cache/corpus
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test e2e lint format bench corpus train lock clean
+
+help:
+	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
+	@echo "make test    set up, then run the fast tests"
+	@echo "make e2e     the tests with real processes and the bundled model, and those of the wheel"
+	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
+	@echo "make bench   measure: the table of the README"
+	@echo "make train   corpus and training;  make lock  requirements.lock from scratch;  make clean"
+
+demo: $(READY)
+	$(BIN)/dgemma-edit $(DEMO_FILE) $(DEMO_SPANS) $(ARGS)
+
+# One thread for each test process: two on a busy machine wait for each other.
+test e2e: export OMP_NUM_THREADS := 1
+
+# pytest's status 5 (no tests found) fails the target, like every status but 0.
+test: $(READY)
+	$(BIN)/python -m pytest -m "not e2e and not bench" $(ARGS)
+
+e2e: $(READY)
+	$(BIN)/python -m pytest -m e2e $(ARGS)
+
+lint: $(READY) $(TYPES)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m bench $(ARGS)
+
+corpus: $(CORPUS)/train.jsonl
+
+$(CORPUS)/train.jsonl: $(READY)
+	$(BIN)/python -m dgemma_model.train.corpus --out $(CORPUS)
+
+train: $(READY) $(CORPUS)/train.jsonl
+	$(BIN)/python -m dgemma_model.train.train --corpus $(CORPUS) $(ARGS)
+
+# The stamp: made once, and again when the dependencies change.
+$(READY): pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "dgemma-lsp needs Python 3.11 or newer, and $(PYTHON) is not; name one: make PYTHON=python3.12 …" >&2; \
+	  exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV); the first time takes a few minutes."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+	  $$($(find_cpu_torch)) --editable ".[dev]"
+	@touch $@
+
+# Prints pip's option for the CPU builds of torch where they are wanted and can be reached.
+define find_cpu_torch
+  if [ -n "$(TORCH_CPU_INDEX)" ] && [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1 && \
+    $(BIN)/python -c 'import sys, urllib.request as r; r.urlopen(sys.argv[1] + "/torch/", timeout=3)' \
+      "$(TORCH_CPU_INDEX)" >/dev/null 2>&1; \
+  then echo "--extra-index-url $(TORCH_CPU_INDEX)"; fi
+endef
+
+# mypy does not see through the mapping model/ → dgemma_model of an editable install; it finds the package here.
+$(TYPES):
+	@mkdir -p $(@D)
+	@ln -sfn ../../model $@
+
+# The newest versions that pyproject.toml allows, whichever index they come from; review the diff before committing it.
+lock:
+	rm -rf .cache/lock
+	$(PYTHON) -m venv .cache/lock
+	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check ".[dev]"
+	@{ echo "# What the tests ran with: the runtime and the dev extra. Made by make lock; used as constraints by make."; \
+	  .cache/lock/bin/python -m pip freeze --exclude dgemma-lsp | sed -E 's/\+[a-z0-9.]+$$//' | \
+	  tr '_' '-' | tr '[:upper:]' '[:lower:]' | LC_ALL=C sort; } > requirements.lock
+	rm -rf .cache/lock build *.egg-info
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .cache/mypy .cache/ruff .cache/types .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './.git/*' -prune -exec rm -rf {} +

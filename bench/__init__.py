@@ -1,0 +1,1 @@
+"""Measures what README's performance table says: ``python -m bench`` (or ``make bench``)."""

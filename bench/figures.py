@@ -1,0 +1,147 @@
+"""What was measured, and how it is told: as a table and as a record. Pure, but for `this_machine`."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
+"""Of the CPU: those that decide how fast matrices are multiplied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number of the table.
+
+    Attributes:
+        name: what was measured.
+        value: in `unit`.
+        unit: "s", "ms", "tokens", "MiB" or "×".
+        target: the value must be at most this, or at least for "×"; None where nothing was promised.
+    """
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None where there is none."""
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.unit == "×" else self.value <= self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the numbers were measured on; nothing that names a person's machine.
+
+    Attributes:
+        threads: of torch.
+        load: processes that wanted to run, averaged over the minute before the first measurement.
+    """
+
+    cpu: str
+    cores: int
+    flags: tuple[str, ...]
+    python: str
+    torch: str
+    threads: int
+    load: float
+
+    @property
+    def is_busy(self) -> bool:
+        return self.load > BUSY_LOAD
+
+
+BUSY_LOAD = 0.3
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest of ``values`` that at least ``share`` of them don't exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def spread(name: str, values: Sequence[float], unit: str, target: float | None = None) -> list[Figure]:
+    """Median, which has to meet the target, and 95th percentile."""
+    return [
+        Figure(f"{name}, p50", median(values), unit, target),
+        Figure(f"{name}, p95", percentile(values, 0.95), unit),
+    ]
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """A Markdown table."""
+    rows = [f"| {one.name} | {_shown(one.value, one.unit)} | {_target(one)} |" for one in figures]
+    return "\n".join(["| what | measured | target |", "| --- | ---: | ---: |", *rows])
+
+
+def record(machine: Machine, figures: Sequence[Figure]) -> dict[str, Any]:
+    """What is written as JSON."""
+    return {
+        "machine": asdict(machine),
+        "figures": [{**asdict(one), "value": round(one.value, 4), "met": one.met} for one in figures],
+    }
+
+
+def this_machine() -> Machine:
+    """Look around; the load is only known on POSIX systems and 0 elsewhere."""
+    import torch
+
+    facts = _cpu_facts()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return Machine(
+        cpu=facts.get("model name") or platform.processor() or platform.machine(),
+        cores=os.cpu_count() or 1,
+        flags=known_flags(facts.get("flags", "")),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        threads=torch.get_num_threads(),
+        load=round(load, 2),
+    )
+
+
+def known_flags(text: str) -> tuple[str, ...]:
+    """Those of `FLAGS` that stand in a list separated by blanks."""
+    present = set(text.split())
+    return tuple(flag for flag in FLAGS if flag in present)
+
+
+def described(machine: Machine) -> str:
+    """One line."""
+    flags = ", ".join(machine.flags) or "no vector extensions known"
+    return (
+        f"{machine.cpu}, {machine.cores} cores ({flags}), Python {machine.python}, torch {machine.torch} "
+        f"with {machine.threads} threads, load {machine.load:.2f} before the start"
+    )
+
+
+def _cpu_facts() -> dict[str, str]:
+    """The first processor's lines of Linux' cpuinfo; nothing elsewhere."""
+    source = Path("/proc/cpuinfo")
+    if not source.exists():
+        return {}
+    first = source.read_text().split("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _shown(value: float, unit: str) -> str:
+    digits = {"tokens": 0, "ms": 0, "MiB": 0, "×": 1}.get(unit, 2)
+    return f"{value:.{digits}f} {unit}"
+
+
+def _target(figure: Figure) -> str:
+    if figure.target is None:
+        return ""
+    sign = "≥" if figure.unit == "×" else "≤"
+    missed = "" if figure.met else " (missed)"
+    return f"{sign} {figure.target:g} {figure.unit}{missed}"

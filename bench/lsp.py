@@ -1,0 +1,103 @@
+"""The little of an editor that a measurement needs: messages over pipes, read when they are waited for."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Message = dict[str, Any]
+
+
+class Client:
+    """Speaks to one server. Not for several threads at once."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=environment)
+        self._ids = itertools.count(1)
+        self._version = 0
+
+    def initialize(self, options: Mapping[str, Any]) -> None:
+        capabilities: Message = {"textDocument": {"inlineCompletion": {}}}
+        params = {
+            "processId": None,
+            "rootUri": None,
+            "capabilities": capabilities,
+            "initializationOptions": options,
+        }
+        self.ask("initialize", params)
+        self.notify("initialized", {})
+
+    def await_model(self) -> None:
+        """Wait until the server's log says that the model is ready."""
+        while True:
+            message = self._receive()
+            said = (message.get("params") or {}).get("message", "")
+            if message.get("method") == "window/logMessage" and "is ready" in said:
+                return
+            assert message.get("method") != "window/showMessage", said
+
+    def show(self, uri: str, text: str) -> None:
+        """Open a document, or replace the text of one that is open."""
+        self._version += 1
+        if self._version == 1:
+            item = {"uri": uri, "languageId": "python", "version": 1, "text": text}
+            self.notify("textDocument/didOpen", {"textDocument": item})
+        else:
+            document = {"uri": uri, "version": self._version}
+            changes = [{"text": text}]
+            self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": changes})
+
+    def insert(self, uri: str, line: int, character: int, text: str) -> None:
+        """Type a text."""
+        self._version += 1
+        position = {"line": line, "character": character}
+        change = {"range": {"start": position, "end": position}, "text": text}
+        document = {"uri": uri, "version": self._version}
+        self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
+
+    def complete(self, uri: str, line: int, character: int, asked: bool) -> list[Message]:
+        params = {
+            "textDocument": {"uri": uri},
+            "position": {"line": line, "character": character},
+            "context": {"triggerKind": 1 if asked else 2},
+        }
+        items: list[Message] = self.ask("textDocument/inlineCompletion", params)["items"]
+        return items
+
+    def ask(self, method: str, params: object) -> Any:
+        """The result of a request; what else the server says meanwhile is passed over."""
+        request = next(self._ids)
+        self._send({"id": request, "method": method, "params": params})
+        while True:
+            message = self._receive()
+            if message.get("id") == request and "method" not in message:
+                return message["result"]
+
+    def notify(self, method: str, params: object) -> None:
+        self._send({"method": method, "params": params})
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def _send(self, message: Message) -> None:
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        self.process.stdin.flush()
+
+    def _receive(self) -> Message:
+        assert self.process.stdout is not None
+        length = 0
+        while line := self.process.stdout.readline().strip():
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        if not length:
+            raise EOFError("The server has closed its output.")
+        message: Message = json.loads(self.process.stdout.read(length))
+        return message

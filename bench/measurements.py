@@ -1,0 +1,112 @@
+"""One function for each row of the table. Everything is measured on the bundled model."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+from bench.figures import Figure, spread
+from bench.keystrokes import Place, places, prefixes
+from bench.processes import Stopwatch, children, command, resident_mib, server, user_environment
+from dgemma_lsp.engines.base import FillOptions
+from dgemma_lsp.engines.local import LocalEngine
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+DEMO = FIXTURES / "demo_inventory.py"
+LONG = FIXTURES / "three_hundred_lines.py"
+
+RUNS = 5
+LINES, KEYSTROKES = 8, 5
+"""Their product is the number of requests."""
+SESSION = "    return sorted(found, key=lambda a: (a.start, -a.length))"
+"""What is typed to count tokens: 60 characters."""
+
+
+def command_line() -> list[Figure]:
+    """``dgemma-edit`` from its start to its end, each time in a new process."""
+    arguments = ["--span", "18:25:18:28", "--span", "31:21:31:24", "--output", "json"]
+    run = [command("dgemma-edit"), str(DEMO), *arguments]
+
+    def once() -> float:
+        watch = Stopwatch()
+        done = subprocess.run(run, capture_output=True, check=False, env=user_environment())
+        if done.returncode not in (0, 1):
+            raise RuntimeError(done.stderr.decode())
+        return watch.seconds
+
+    once()  # writes byte code
+    return [Figure("`dgemma-edit`, two regions, cold start to result", _median(once), "s", 6)]
+
+
+def initialize() -> list[Figure]:
+    """From the start of a server's process to its answer."""
+
+    def once() -> float:
+        watch = Stopwatch()
+        with server():
+            return watch.milliseconds
+
+    once()
+    return [Figure("server start to the answer of `initialize`", _median(once), "ms", 500)]
+
+
+def _median(once: Callable[[], float]) -> float:
+    return median(once() for _ in range(RUNS))
+
+
+def completions() -> list[Figure]:
+    """Completions of the rest of a line over LSP, while the user types; the first of each line has a cold cache."""
+    figures: list[Figure] = []
+    for kind, asked in (("automatic", False), ("asked for", True)):
+        name = f"completion in a 300-line file, warm, {kind}"
+        figures += spread(name, list(_completion_times(asked)), "ms", None if asked else 400)
+    return figures
+
+
+def _completion_times(asked: bool) -> Iterator[float]:
+    uri = "file:///bench/three_hundred_lines.py"
+    with server() as client:
+        client.await_model()
+        client.show(uri, LONG.read_text("utf-8"))
+        client.complete(uri, 0, 0, asked)  # the first step of a process is slower
+        for place in places(LONG.read_text("utf-8"), LINES, KEYSTROKES):
+            client.show(uri, place.text)
+            for typed, character in enumerate(place.typed):
+                watch = Stopwatch()
+                client.insert(uri, place.line, place.character + typed, character)
+                client.complete(uri, place.line, place.character + typed + 1, asked)
+                yield watch.milliseconds
+
+
+def encoded_tokens() -> list[Figure]:
+    """Prompt tokens that are encoded for each typed character."""
+    text = LONG.read_text("utf-8")
+    middle = Place(text, text.count("\n") // 2, 0, SESSION)
+    with closing(LocalEngine()) as engine:
+        counts = [_encoded(engine, before, after) for before, after in prefixes(middle)][1:]
+    name = "tokens encoded for each typed character"
+    return [*spread(name, counts, "tokens", 8), Figure(f"{name}, most", max(counts), "tokens")]
+
+
+def _encoded(engine: LocalEngine, before: str, after: str) -> int:
+    """Of the first draft: the next keystroke cancels the fill of this one."""
+    drafts = engine.drafts((before, after), ("",), FillOptions(), lambda: False)
+    (draft,) = islice(drafts, 1)
+    del drafts  # an iterator that is dropped cancels its fill
+    return draft.encoded_tokens
+
+
+def worker() -> list[Figure]:
+    """How long the model takes to load in the background, and what memory it takes."""
+    watch = Stopwatch()
+    with server() as client:
+        client.await_model()
+        figures = [Figure("server start to a loaded model", watch.seconds, "s")]
+        if model := children(client.process.pid):
+            figures.append(Figure("memory of the server", resident_mib(client.process.pid), "MiB"))
+            figures.append(Figure("memory of its worker", sum(map(resident_mib, model)), "MiB"))
+    return figures

@@ -1,0 +1,85 @@
+"""``dgemma-lsp``: the language server, started by an editor.
+
+It speaks over stdin and stdout. Exit status: 0 after ``shutdown`` and ``exit``, 1 when the editor went away without
+them, 2 for wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from typing import BinaryIO, NoReturn
+
+from dgemma_lsp import __version__
+from dgemma_lsp.engines.base import Engine
+from dgemma_lsp.engines.local import LocalEngine
+from dgemma_lsp.settings import Device, Settings
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help shows what can be said.\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve one editor; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    # pygls would wait for input that a terminal's Ctrl-C did not close. The worker ends with us.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from dgemma_lsp.server import build_server  # takes half a second
+
+    def make_engine(settings: Settings) -> Engine:
+        return LocalEngine(settings.model, settings.device.value, arguments.worker_command)
+
+    server = build_server(Settings(model=arguments.model, device=arguments.device), make_engine)
+    if arguments.tcp:
+        server.start_tcp(*arguments.tcp)
+    else:
+        server.start_io(*_protocol_streams())
+    return 0 if server.shutdown_requested else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="dgemma-lsp",
+        description="Completes and rewrites code in an editor, with a block-diffusion model on this machine.",
+        allow_abbrev=False,
+    )
+    transport = parser.add_mutually_exclusive_group()
+    transport.add_argument("--stdio", action="store_true", help="speak over stdin and stdout (the default)")
+    transport.add_argument("--tcp", type=_address, metavar="HOST:PORT", help="listen there (for debugging)")
+    parser.add_argument("--model", help="directory or name of a checkpoint (default: the bundled one)")
+    parser.add_argument(
+        "--device",
+        type=Device,
+        choices=list(Device),
+        default=Device.CPU,
+        metavar="{" + ",".join(device.value for device in Device) + "}",
+        help="where the model runs (default: cpu)",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    # For tests, and for whoever debugs a worker of their own.
+    parser.add_argument("--worker-command", type=shlex.split, help=argparse.SUPPRESS)
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form HOST:PORT")
+    return host or "localhost", int(port)
+
+
+def _protocol_streams() -> tuple[BinaryIO, BinaryIO]:
+    """For the protocol alone: what anything else prints goes to stderr."""
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return sys.stdin.buffer, output
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""The masked document: a text and the regions of it that may change.
+
+Everything else in the product speaks of these two values. They know nothing of LSP positions, files or models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class RegionError(ValueError):
+    """A region that cannot be filled; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Region:
+    """A half-open range of *character* offsets that may change; ``start == end`` is an insertion point."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise RegionError(f"A region must not end before it starts, but {self.start}:{self.end} does.")
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedDocument:
+    """A document's text with its regions, in document order and apart from each other.
+
+    Raises:
+        RegionError: no region, a region outside the text, or regions that overlap or touch at both ends.
+    """
+
+    text: str
+    regions: tuple[Region, ...]
+    path: str | None = None
+    language: str | None = None
+    instruction: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.regions:
+            raise RegionError("There is no region to fill; name at least one.")
+        for before, after in zip(self.regions, self.regions[1:], strict=False):
+            if after.start < before.end or after == before:
+                raise RegionError(
+                    f"Regions must be in order and must not overlap, but {before.start}:{before.end} and "
+                    f"{after.start}:{after.end} do not."
+                )
+        if self.regions[-1].end > len(self.text):
+            raise RegionError(
+                f"Region {self.regions[-1].start}:{self.regions[-1].end} lies outside the text of "
+                f"{len(self.text)} characters."
+            )
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The fixed text before, between and after the regions: one more than there are regions."""
+        starts = [0, *(region.end for region in self.regions)]
+        ends = [*(region.start for region in self.regions), len(self.text)]
+        return tuple(self.text[start:end] for start, end in zip(starts, ends, strict=True))
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """What stands in each region now."""
+        return tuple(self.text[region.start : region.end] for region in self.regions)
+
+    def filled(self, fills: Sequence[str]) -> str:
+        """The text with each region replaced by its fill; the segments are carried over as they are.
+
+        Args:
+            fills: one text for each region, in document order.
+        """
+        if len(fills) != len(self.regions):
+            raise ValueError(f"{len(self.regions)} regions need as many fills, not {len(fills)}.")
+        segments = self.segments
+        return "".join(part for pair in zip(segments, (*fills, ""), strict=True) for part in pair)

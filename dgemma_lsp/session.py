@@ -1,0 +1,210 @@
+"""One engine for many requests: the newest wins, and the model loads in the background.
+
+The engine blocks, so it works in a thread of its own, one fill at a time. An `await` here can be given up at any
+moment: the caller is free at once, and the engine stops before its next denoising step.
+
+Knows nothing of the protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from dgemma_lsp import pipeline
+from dgemma_lsp.engines.base import (
+    Cancelled,
+    Draft,
+    Engine,
+    EngineError,
+    EngineInfo,
+    FillCancelled,
+    FillOptions,
+)
+from dgemma_lsp.masked import MaskedDocument
+from dgemma_lsp.pipeline import Gate, Outcome
+
+
+class State(Enum):
+    """Of the model."""
+
+    LOADING = auto()
+    READY = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What became of the model.
+
+    Attributes:
+        state: as far as is known; a failed engine is tried again by the next request.
+        info: what is loaded, once it is.
+        reason: one sentence, when the state is FAILED.
+    """
+
+    state: State
+    info: EngineInfo | None = None
+    reason: str = ""
+
+
+class Urgency(Enum):
+    """What a request gives way to."""
+
+    AUTOMATIC = auto()
+    """Nobody asked for it: it ends when any other request comes."""
+    ASKED = auto()
+    """Somebody waits for it: it ends when another one with the same key comes."""
+
+
+class Superseded(Exception):
+    """A newer request has taken this one's place."""
+
+
+class Session:
+    """Fills for one editor.
+
+    All methods but `close` belong to one event loop.
+
+    Args:
+        engine: closed by `close`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fill")
+        self._requests: list[_Request] = []
+        self._status = Status(State.LOADING)
+
+    @property
+    def status(self) -> Status:
+        return self._status
+
+    async def load(self) -> EngineInfo:
+        """Load the model; requests that come meanwhile wait for it.
+
+        Raises:
+            EngineError: it cannot be loaded.
+        """
+        try:
+            info = await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.load)
+        except EngineError as error:
+            self._status = Status(State.FAILED, reason=str(error))
+            raise
+        self._status = Status(State.READY, info)
+        return info
+
+    async def fill(
+        self,
+        document: MaskedDocument,
+        options: FillOptions,
+        gate: Gate,
+        key: str,
+        urgency: Urgency = Urgency.ASKED,
+    ) -> Outcome:
+        """Fill the regions of a document; cancelling this coroutine stops the denoising.
+
+        Args:
+            document: what to fill.
+            options: how to denoise.
+            gate: what may be shown.
+            key: requests with the same key are versions of the same wish; only the newest counts.
+            urgency: AUTOMATIC requests also give way to requests with other keys.
+
+        Raises:
+            Superseded: a newer request came.
+            EngineError: the engine failed; it can be asked again.
+        """
+        request = _Request(key, urgency)
+        self._make_way(request)
+        self._requests.append(request)
+        try:
+            return await self._outcome(request, document, options, gate)
+        finally:
+            request.stop.set()
+            self._requests.remove(request)
+
+    def close(self) -> None:
+        """Stop everything and end the engine; from any thread."""
+        for request in tuple(self._requests):
+            request.stop.set()
+        self._engine.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _make_way(self, newer: _Request) -> None:
+        for request in self._requests:
+            if request.gives_way_to(newer):
+                request.supersede()
+
+    async def _outcome(
+        self, request: _Request, document: MaskedDocument, options: FillOptions, gate: Gate
+    ) -> Outcome:
+        loop = asyncio.get_running_loop()
+        fill = loop.run_in_executor(
+            self._thread, _fill, self._engine, document, options, gate, request.stop.is_set
+        )
+        ends: set[asyncio.Future[Any]] = {fill, request.superseded}
+        try:
+            # The engine notices that it should stop a little later; nobody has to wait for that.
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            fill.add_done_callback(_forget)
+            if not fill.done():
+                fill.cancel()
+        if request.superseded.done():
+            raise Superseded
+        return self._noted(fill)
+
+    def _noted(self, fill: asyncio.Future[Outcome]) -> Outcome:
+        try:
+            outcome = fill.result()
+        except FillCancelled:
+            raise Superseded from None  # by the end of the session
+        # An engine that could not be loaded at first may have been mended.
+        self._status = Status(State.READY, self._status.info)
+        return outcome
+
+
+class _Request:
+    """A fill that somebody awaits.
+
+    Attributes:
+        stop: read by the engine's thread before every denoising step.
+        superseded: done when a newer request takes its place.
+    """
+
+    def __init__(self, key: str, urgency: Urgency) -> None:
+        self.key = key
+        self.urgency = urgency
+        self.stop = threading.Event()
+        self.superseded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def gives_way_to(self, newer: _Request) -> bool:
+        return self.key == newer.key or self.urgency is Urgency.AUTOMATIC
+
+    def supersede(self) -> None:
+        self.stop.set()
+        if not self.superseded.done():
+            self.superseded.set_result(None)
+
+
+def _fill(
+    engine: Engine, document: MaskedDocument, options: FillOptions, gate: Gate, cancelled: Cancelled
+) -> Outcome:
+    if cancelled():
+        raise FillCancelled
+    final: Draft | None = None
+    for draft in pipeline.drafts(document, engine, options, cancelled):
+        final = draft
+    assert final is not None, "the pipeline ends with a final draft or with an error"
+    return pipeline.outcome(document, final, gate)
+
+
+def _forget(fill: asyncio.Future[Outcome]) -> None:
+    """Look at the error of a fill that nobody awaits any longer, so that asyncio doesn't complain about it."""
+    if not fill.cancelled():
+        fill.exception()

@@ -1,0 +1,144 @@
+"""The denoising loop: a generator that yields the draft after each step. It knows nothing of tokenizers or files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dgemma_model import sampler
+from dgemma_model.errors import Cancelled
+from dgemma_model.network import KeysValues, Network
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """What is to be denoised.
+
+    Attributes:
+        positions: document position of each slot [slots].
+        runs: where each region's slots lie.
+        start: token ids of the fixed and the pinned slots [slots].
+        fixed: slots that begin with their own text and return to it while the denoiser is unsure [slots].
+        pinned: slots whose token never changes [slots].
+        draft: what the first of a batch begins as instead of noise [slots], see `drafting`.
+    """
+
+    positions: Tensor
+    runs: tuple[slice, ...]
+    start: Tensor
+    fixed: Tensor
+    pinned: Tensor
+    draft: Tensor | None = None
+
+    @classmethod
+    def empty(cls, positions: list[int], runs: list[slice]) -> Canvas:
+        """A canvas of nothing but noise."""
+        none = torch.zeros(len(positions), dtype=torch.bool)
+        return cls(
+            torch.tensor(positions), tuple(runs), torch.zeros(len(positions), dtype=torch.long), none, none
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How to denoise.
+
+    Attributes:
+        steps: at most.
+        batch: drafts denoised side by side; the first one is greedy, the others are drawn.
+        seed: of the noise.
+        temperature: of the drawn drafts in the first step; it falls to a half of that in the last.
+        entropy_bound: nats, see `sampler.accept`.
+    """
+
+    steps: int = 8
+    batch: int = 1
+    seed: int = 0
+    temperature: float = 0.8
+    entropy_bound: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Drafts after a step; all tensors [batch, slots].
+
+    Attributes:
+        step: counted from 1.
+        ids: the denoiser's tokens.
+        probabilities: of those tokens, in the step in which each one was first accepted.
+        accepted: slots that the next step builds on.
+        final: whether this was the last step.
+    """
+
+    step: int
+    ids: Tensor
+    probabilities: Tensor
+    accepted: Tensor
+    final: bool
+
+
+@torch.inference_mode()
+def denoise(
+    network: Network,
+    prompt: list[KeysValues],
+    canvas: Canvas,
+    end: int,
+    schedule: Schedule,
+    cancelled: Callable[[], bool],
+) -> Iterator[State]:
+    """Denoise a canvas over an encoded prompt.
+
+    Args:
+        prompt: what `Network.encode` kept, a batch of one.
+        end: the token that ends a region.
+        cancelled: asked before every step.
+
+    Raises:
+        Cancelled: ``cancelled`` answered True.
+    """
+    shape = (schedule.batch, len(canvas.positions))
+    generator = torch.Generator().manual_seed(schedule.seed)
+    positions = canvas.positions.expand(shape)
+    held = canvas.fixed | canvas.pinned
+    current = torch.where(held, canvas.start, sampler.noise(shape, network.config.vocab_size, generator))
+    if canvas.draft is not None:
+        current[0] = torch.where(held, canvas.start, canvas.draft)
+    belief: Tensor | None = None
+    ids, trusted, firm = current, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool)
+    for step in range(1, schedule.steps + 1):
+        if cancelled():
+            raise Cancelled
+        probabilities = network.logits(network.decode(current, positions, prompt, belief)).softmax(-1)
+        before, ids = ids, _answer(probabilities, canvas, schedule, step, generator)
+        entropies = sampler.entropy(probabilities).masked_fill(canvas.pinned, 0.0)
+        accepted = sampler.accept(entropies, canvas.runs, schedule.entropy_bound, step, schedule.steps)
+        now = probabilities.gather(-1, ids.unsqueeze(-1)).squeeze(-1).masked_fill(canvas.pinned, 1.0)
+        trusted = torch.where(firm & (ids == before), trusted, now)
+        firm = accepted
+        counting = sampler.until_end(ids, canvas.runs, end)
+        done = step > 1 and bool(sampler.settled(ids, before, accepted, counting).all())
+        yield State(step, ids, trusted, accepted, done or step == schedule.steps)
+        if done:
+            return
+        fresh = sampler.noise(shape, network.config.vocab_size, generator)
+        current = torch.where(accepted, ids, torch.where(held, canvas.start, fresh))
+        belief = _belief(network, probabilities, canvas)
+
+
+def _answer(
+    probabilities: Tensor, canvas: Canvas, schedule: Schedule, step: int, generator: torch.Generator
+) -> Tensor:
+    ids = probabilities.argmax(-1)
+    if schedule.batch > 1 and step < schedule.steps:  # the last step is greedy for all
+        temperature = schedule.temperature * (1 - 0.5 * step / schedule.steps)
+        ids[1:] = sampler.draw(probabilities[1:], temperature, generator)
+    return torch.where(canvas.pinned, canvas.start, ids)
+
+
+def _belief(network: Network, probabilities: Tensor, canvas: Canvas) -> Tensor:
+    belief = network.believe(probabilities)
+    known = network.embed(canvas.start)
+    return torch.where(canvas.pinned.unsqueeze(-1), known, belief)

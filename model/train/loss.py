@@ -1,0 +1,65 @@
+"""The training loss: scores, soft cap, softmax and cross-entropy in one pass over chunks of rows.
+
+A vocabulary's worth of scores for every token is by far the largest tensor of a small model's step. Here it never
+exists: each chunk's scores stay in the processor's cache, and the gradients are made on the way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_ROWS = 256
+
+
+class _CappedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, weights: Tensor, cap: float
+    ) -> Tensor:
+        d_states, d_weight = torch.empty_like(states), torch.zeros_like(weight)
+        losses = torch.empty_like(weights)
+        for start in range(0, len(states), _ROWS):
+            rows = slice(start, start + _ROWS)
+            capped = (states[rows] @ weight.t()).div_(cap).tanh_()
+            slope = capped.square().neg_().add_(1)  # of tanh
+            scores = capped.mul_(cap)
+            wanted = targets[rows].unsqueeze(1)
+            highest = scores.amax(1, keepdim=True)
+            right = scores.gather(1, wanted).sub_(highest)
+            exponentials = scores.sub_(highest).exp_()
+            total = exponentials.sum(1, keepdim=True)
+            losses[rows] = (total.log() - right).squeeze(1)
+            gradient = exponentials.div_(total)
+            gradient.scatter_add_(1, wanted, torch.full_like(right, -1.0))
+            gradient.mul_(slope).mul_(weights[rows].unsqueeze(1))
+            torch.mm(gradient, weight, out=d_states[rows])
+            d_weight.addmm_(gradient.t(), states[rows])
+        ctx.save_for_backward(d_states, d_weight)
+        return losses @ weights
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        d_states, d_weight = ctx.saved_tensors
+        return d_states * gradients[0], d_weight * gradients[0], None, None, None
+
+
+def capped_cross_entropy(
+    states: Tensor, weight: Tensor, targets: Tensor, weights: Tensor, cap: float
+) -> Tensor:
+    """Weighted sum of the cross-entropies of ``cap * tanh(states @ weight.T / cap)``.
+
+    Args:
+        states: [rows, hidden].
+        weight: [vocabulary, hidden].
+        targets: token ids [rows].
+        weights: of each row [rows]; rows of weight 0 should be left out beforehand, they cost as much as others.
+        cap: the soft cap.
+
+    Returns:
+        A scalar in nats.
+    """
+    loss: Tensor = _CappedCrossEntropy.apply(states, weight, targets, weights, cap)  # type: ignore[no-untyped-call]
+    return loss

@@ -1,0 +1,183 @@
+"""Serve fills over stdin and stdout, one JSON object a line, until stdin closes.
+
+A process of its own keeps torch out of whatever asks for fills: the asker's event loop never waits for it, and a
+crash or an out-of-memory kill takes down this process only. The lines:
+
+    asker  → {"id": 1, "method": "fill", "segments": ["def f(", "):\n"], "present": ["x"],
+              "options": {"steps": 8, "seed": 0, "strength": 1.0, "alternatives": 1}}
+           → {"id": 1, "method": "cancel"}
+    worker → {"event": "ready", "info": {"name": "local", "model": …, "parameters": …, "device": …, "dtype": …}}
+           → {"event": "failed", "message": "one sentence"}           the model could not be loaded; the process ends
+           → {"id": 1, "event": "draft", "step": 1, "final": false, "alternatives": [[{"text", "confidence",
+              "complete", "slots": [[text, confidence, settled], …]}, …one a region], …], "encoded_tokens": …,
+              "prompt_tokens": …, "milliseconds": …}
+           → {"id": 1, "event": "cancelled"}
+           → {"id": 1, "event": "error", "message": "one sentence"}
+
+A draft with ``"final": true``, ``cancelled`` or ``error`` ends a request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from dgemma_model.errors import Cancelled, ModelError
+from dgemma_model.infill import Draft, FillOptions, Infiller
+from dgemma_model.layout import MaskedText
+
+Message = dict[str, Any]
+
+
+class FillService:
+    """Fills requests of the protocol above, one after the other."""
+
+    def __init__(self, infiller: Infiller, device: str) -> None:
+        self._infiller = infiller
+        self.info: Message = {
+            "name": "local",
+            "model": infiller.path.name if infiller.path.name != "checkpoint" else "bundled",
+            "parameters": infiller.parameters,
+            "device": device,
+            "dtype": str(infiller.network.embedding.dtype).removeprefix("torch."),
+        }
+
+    @classmethod
+    def load(cls, model: str | None, device: str, threads: int | None = None) -> FillService:
+        """Load a checkpoint folder, the bundled one for None; `ModelError` where that fails.
+
+        Args:
+            threads: of torch. One core is left to the editor by default: with as many threads as cores, each step
+                waits for the one thread that something else holds up, and takes ten times as long or more.
+        """
+        if threads or "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
+        return cls(Infiller.load(Path(model) if model else None, device), device)
+
+    def fill(self, request: Message, cancelled: Callable[[], bool]) -> Iterator[Message]:
+        """The ``draft`` lines of a ``fill`` request, without its id.
+
+        Raises:
+            Cancelled: ``cancelled`` answered True.
+            ModelError: the request cannot be filled.
+        """
+        masked = MaskedText(tuple(request["segments"]), tuple(request["present"]))
+        for draft in self._infiller.drafts(masked, FillOptions(**request["options"]), cancelled):
+            yield _draft(draft)
+
+
+def _draft(draft: Draft) -> Message:
+    return {
+        "event": "draft",
+        "step": draft.step,
+        "final": draft.final,
+        "alternatives": [
+            [
+                {
+                    "text": fill.text,
+                    "confidence": fill.confidence,
+                    "complete": fill.complete,
+                    "slots": fill.slots,
+                }
+                for fill in fills
+            ]
+            for fills in draft.alternatives
+        ],
+        "encoded_tokens": draft.encoded_tokens,
+        "prompt_tokens": draft.prompt_tokens,
+        "milliseconds": draft.milliseconds,
+    }
+
+
+class _Inbox:
+    """Lines from the asker, read by a thread of its own, so that a cancellation is seen while a step runs."""
+
+    def __init__(self, lines: TextIO) -> None:
+        self.requests: queue.Queue[Message | None] = queue.Queue()
+        self._cancelled: set[int] = set()
+        self._ended = False
+        self._lock = threading.Lock()
+        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+
+    def cancelled(self, identifier: int) -> bool:
+        """Whether this request was cancelled, or nobody is there any more to read the answer."""
+        with self._lock:
+            return self._ended or identifier in self._cancelled
+
+    def forget(self, identifier: int) -> None:
+        """The request has ended; its cancellation says nothing any more."""
+        with self._lock:
+            self._cancelled.discard(identifier)
+
+    def _read(self, lines: TextIO) -> None:
+        for line in lines:
+            message = json.loads(line)
+            if message["method"] == "cancel":
+                with self._lock:
+                    self._cancelled.add(message["id"])
+            else:
+                self.requests.put(message)
+        with self._lock:
+            self._ended = True
+        self.requests.put(None)
+
+
+def serve(service: FillService, lines: TextIO, out: TextIO) -> None:
+    """Answer requests until ``lines`` ends."""
+    inbox = _Inbox(lines)
+    _write(out, {"event": "ready", "info": service.info})
+    while (request := inbox.requests.get()) is not None:
+        identifier = request["id"]
+        for message in _answers(service, request, inbox):
+            _write(out, {"id": identifier, **message})
+        inbox.forget(identifier)
+
+
+def _answers(service: FillService, request: Message, inbox: _Inbox) -> Iterator[Message]:
+    try:
+        yield from service.fill(request, lambda: inbox.cancelled(request["id"]))
+    except Cancelled:
+        yield {"event": "cancelled"}
+    except ModelError as error:
+        yield {"event": "error", "message": str(error)}
+    except Exception as error:  # noqa: BLE001 - a defect must not take the worker down: the asker is told
+        sys.excepthook(type(error), error, error.__traceback__)
+        yield {
+            "event": "error",
+            "message": f"The model failed on this request ({type(error).__name__}: {error}).",
+        }
+
+
+def _write(out: TextIO, message: Message) -> None:
+    out.write(json.dumps(message) + "\n")
+    out.flush()
+
+
+def main() -> int:
+    """Command line of the worker process."""
+    parser = argparse.ArgumentParser(prog="python -m dgemma_model.worker", description=__doc__)
+    parser.add_argument("--model", help="checkpoint folder; the bundled one by default")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, help="of torch; by default one core is left free")
+    arguments = parser.parse_args()
+    out, sys.stdout = sys.stdout, sys.stderr  # what a library prints must not break the protocol
+    try:
+        service = FillService.load(arguments.model, arguments.device, arguments.threads)
+    except ModelError as error:
+        _write(out, {"event": "failed", "message": str(error)})
+        return 1
+    serve(service, sys.stdin, out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""A client that speaks to a real server process, message by message, and notes the order of what it gets."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+
+from tests.fake_worker import FAKE_WORKER
+
+TIMEOUT_SECONDS = 15.0
+
+Message = dict[str, Any]
+
+CAPABILITIES: Message = {
+    "general": {"positionEncodings": ["utf-16"]},
+    "window": {"workDoneProgress": True},
+    "workspace": {"workspaceEdit": {"documentChanges": True}},
+    "textDocument": {
+        "inlineCompletion": {},
+        "codeAction": {"dataSupport": True, "resolveSupport": {"properties": ["edit"]}},
+    },
+}
+
+
+class ResponseError(Exception):
+    """The server answered a request with an error."""
+
+    def __init__(self, error: Message) -> None:
+        super().__init__(error["message"])
+        self.code: int = error["code"]
+        self.message: str = error["message"]
+
+
+class Client:
+    """Starts a server; its `received` messages are kept in their order."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        self.received: list[Message] = []
+        self._arrived = threading.Condition()
+        self._ids = itertools.count(1)
+        self._stderr: list[bytes] = []
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._spawn(self._read_messages, self.process.stdout)
+        self._spawn(self._stderr.extend, self.process.stderr)
+
+    @property
+    def stderr(self) -> str:
+        return b"".join(self._stderr).decode()
+
+    def request(self, method: str, params: Any = None) -> int:
+        """Send a request and return its id; `answer` waits for the response."""
+        request_id = next(self._ids)
+        self.send({"id": request_id, "method": method, "params": params})
+        return request_id
+
+    def answer(self, request_id: int) -> Any:
+        """The result of a request, or `ResponseError`."""
+        response = self.wait_for(lambda message: message.get("id") == request_id and "method" not in message)
+        if "error" in response:
+            raise ResponseError(response["error"])
+        return response["result"]
+
+    def ask(self, method: str, params: Any = None) -> Any:
+        return self.answer(self.request(method, params))
+
+    def notify(self, method: str, params: Any = None) -> None:
+        self.send({"method": method, "params": params})
+
+    def send(self, message: Message) -> None:
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        assert self.process.stdin
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self.process.stdin.flush()
+
+    def wait_for(self, wanted: Callable[[Message], bool]) -> Message:
+        """The first message, also among those that came already, that is wanted."""
+        with self._arrived:
+            found = self._arrived.wait_for(lambda: self._first(wanted), TIMEOUT_SECONDS)
+            assert found, f"no such message among {self.received}, stderr: {self.stderr}"
+            return found
+
+    def notifications(self, method: str) -> list[Any]:
+        """The parameters of all messages with a method that have come so far."""
+        return [message["params"] for message in tuple(self.received) if message.get("method") == method]
+
+    def wait_for_notification(self, method: str, wanted: Callable[[Any], bool] = lambda params: True) -> Any:
+        """The parameters of the first notification of this kind that is wanted."""
+        found = self.wait_for(lambda one: one.get("method") == method and wanted(one["params"]))
+        return found["params"]
+
+    def wait_for_message(self, method: str, part: str) -> str:
+        """What a window/showMessage or window/logMessage says that contains ``part``."""
+        found = self.wait_for_notification(method, lambda params: part in params["message"])
+        return str(found["message"])
+
+    def initialize(
+        self, capabilities: Message = CAPABILITIES, options: Any = None, process_id: int | None = None
+    ) -> Any:
+        params = {
+            "processId": process_id,
+            "rootUri": None,
+            "capabilities": capabilities,
+            "initializationOptions": options,
+        }
+        result = self.ask("initialize", params)
+        self.notify("initialized", {})
+        return result
+
+    def open(self, text: str, uri: str = "file:///src/a.py", version: int = 1) -> str:
+        item = {"uri": uri, "languageId": "python", "version": version, "text": text}
+        self.notify("textDocument/didOpen", {"textDocument": item})
+        return uri
+
+    def change(self, uri: str, version: int, *changes: Message) -> None:
+        document = {"uri": uri, "version": version}
+        self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": list(changes)})
+
+    def request_completion(self, uri: str, line: int, character: int, asked: bool = False) -> int:
+        params = {
+            "textDocument": {"uri": uri},
+            "position": {"line": line, "character": character},
+            "context": {"triggerKind": 1 if asked else 2},
+        }
+        return self.request("textDocument/inlineCompletion", params)
+
+    def complete(self, uri: str, line: int, character: int, asked: bool = False) -> list[Message]:
+        items: list[Message] = self.answer(self.request_completion(uri, line, character, asked))["items"]
+        return items
+
+    def cancel(self, request_id: int) -> None:
+        self.notify("$/cancelRequest", {"id": request_id})
+
+    def shut_down(self) -> int:
+        """Say good-bye in the right order; returns the exit status."""
+        self.ask("shutdown")
+        self.notify("exit")
+        return self.process.wait(TIMEOUT_SECONDS)
+
+    def close(self) -> None:
+        """End the process, whatever state it is in."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+
+    def _first(self, wanted: Callable[[Message], bool]) -> Message | None:
+        return next((message for message in self.received if wanted(message)), None)
+
+    def _read_messages(self, stream: IO[bytes]) -> None:
+        while header := stream.readline():
+            if header.startswith(b"Content-Length:"):
+                length = int(header.partition(b":")[2])
+            elif not header.strip():
+                self._take(json.loads(stream.read(length)))
+
+    def _take(self, message: Message) -> None:
+        # As an editor does: whatever the server asks for is agreed to.
+        if "method" in message and "id" in message:
+            self.send({"id": message["id"], "result": None})
+        with self._arrived:
+            self.received.append(message)
+            self._arrived.notify_all()
+
+    @staticmethod
+    def _spawn(target: Callable[[IO[bytes]], Any], stream: IO[bytes]) -> None:
+        threading.Thread(target=target, args=(stream,), daemon=True).start()
+
+
+def server_command(*worker_arguments: str, options: Sequence[str] = ()) -> list[str]:
+    """The command line of a server with the fake worker."""
+    worker = shlex.join([sys.executable, str(FAKE_WORKER), *worker_arguments])
+    return [sys.executable, "-m", "dgemma_lsp.main", "--stdio", "--worker-command", worker, *options]
+
+
+def fake(**answer: Any) -> str:
+    """A line at the end of a document that tells the fake worker what to answer there."""
+    return f"# fake: {json.dumps(answer)}"
+
+
+def applied(text: str, item: Message, encoding: str = "utf-16") -> str:
+    """The text with an inline completion or text edit in place, computed in the editor's units."""
+    new = item["newText"] if "newText" in item else item["insertText"]
+    lines = text.split("\n")
+    start, end = (_offset(lines, item["range"][end], encoding) for end in ("start", "end"))
+    return text[:start] + str(new) + text[end:]
+
+
+def _offset(lines: list[str], position: Message, encoding: str) -> int:
+    line = lines[position["line"]]
+    size = {"utf-8": 1, "utf-16": 2, "utf-32": 4}[encoding]
+    codec = {"utf-8": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}[encoding]
+    before = line.encode(codec)[: position["character"] * size].decode(codec)
+    return sum(len(one) + 1 for one in lines[: position["line"]]) + len(before)

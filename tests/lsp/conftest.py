@@ -1,0 +1,33 @@
+"""Servers with the fake worker, each with a client of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.fake_worker import WorkerLog
+from tests.lsp.client import Client, server_command
+
+StartServer = Callable[..., Client]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> WorkerLog:
+    return WorkerLog(tmp_path / "worker.log")
+
+
+@pytest.fixture
+def start_server(log: WorkerLog) -> Iterator[StartServer]:
+    """Start a server whose worker gets these arguments."""
+    clients = []
+
+    def start(*worker_arguments: str, options: Sequence[str] = ()) -> Client:
+        client = Client(server_command("--log", str(log.path), *worker_arguments, options=options))
+        clients.append(client)
+        return client
+
+    yield start
+    for client in clients:
+        client.close()

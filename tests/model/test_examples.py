@@ -1,0 +1,114 @@
+"""Training rows: what is cut out is what is asked for, laid out as in serving."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from dgemma_model.train.examples import Cutter, RowMaker, Shape, collate
+from dgemma_model.train.train import Recipe, Stream, noised, schedule
+from tests.model.tiny import tokenizer
+
+TOKENIZER = tokenizer()
+SHAPE = Shape(prompt=96, canvas=80, suffix=24)
+SOURCE = Path(json.__file__).read_text("utf-8")
+
+
+def rows(count: int = 60, seed: int = 0) -> list:  # type: ignore[type-arg]
+    rng = random.Random(seed)
+    maker = RowMaker(TOKENIZER, SHAPE, rng)
+    made = ((spans, maker.row(SOURCE, spans)) for spans in Cutter(rng).cuts(SOURCE, count))
+    return [(spans, row) for spans, row in made if row is not None]
+
+
+def test_the_main_canvas_asks_for_the_text_of_the_regions() -> None:
+    for spans, row in rows():
+        canvas = row.canvases[0]
+        for (start, end), run in zip(spans, row.layout.runs, strict=True):
+            wanted = canvas.targets[run]
+            text = TOKENIZER.decode(wanted[: wanted.index(TOKENIZER.end_id)])
+            assert text == SOURCE[start:end]
+
+
+def test_inner_canvases_continue_the_prompt_that_they_see_to_the_end_of_its_line() -> None:
+    seen = 0
+    for _, row in rows():
+        for canvas in row.canvases:
+            if canvas.visible == len(row.layout.prompt):
+                continue  # a main canvas
+            seen += 1
+            wanted = canvas.targets[: canvas.targets.index(TOKENIZER.end_id)]
+            assert row.layout.prompt[canvas.visible : canvas.visible + len(wanted)] == wanted
+            assert canvas.positions[0] == row.layout.prompt_positions[canvas.visible]
+            following = row.layout.prompt[canvas.visible + len(wanted)]
+            assert b"\n" in TOKENIZER.token_bytes(following)
+    assert seen > 50
+
+
+def test_regions_of_one_to_four_are_in_order_and_apart() -> None:
+    counts = set()
+    for spans in Cutter(random.Random(1)).cuts(SOURCE, 200):
+        counts.add(len(spans))
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(spans))
+    assert {1, 2} <= counts <= {1, 2, 3, 4}
+
+
+def test_a_batch_masks_what_a_slot_must_not_see() -> None:
+    batch = collate([row for _, row in rows()[:6]], SHAPE, TOKENIZER.pad_id)
+    mask = batch.mask[:, 0]
+    assert mask.any(-1).all(), "a slot that sees nothing makes its softmax undefined"
+    for row in range(len(mask)):
+        for slot in range(0, SHAPE.canvas, 7):
+            assert int(mask[row, slot, : SHAPE.prompt].sum()) == int(batch.visible[row, slot])
+            same = batch.group[row] == batch.group[row, slot]
+            assert torch.equal(mask[row, slot, SHAPE.prompt :], same)
+
+
+def test_noise_replaces_targets_only_by_chance_and_never_all_alike() -> None:
+    batch = collate([row for _, row in rows()[:6]], SHAPE, TOKENIZER.pad_id)
+    noisy = batch.start < 0
+    for fully, low, high in ((0.0, 0.3, 0.7), (1.0, 0.98, 1.0)):
+        canvas = noised(
+            batch, TOKENIZER.vocab_size, Recipe(fully_noised=fully), torch.Generator().manual_seed(0)
+        )
+        assert low < (canvas != batch.targets)[noisy].float().mean() <= high
+        assert torch.equal(canvas[~noisy], batch.start[~noisy])
+
+
+def test_drafts_say_what_the_file_says_elsewhere_and_are_marked_as_drafts() -> None:
+    seen = 0
+    for _, row in rows():
+        for canvas in row.canvases:
+            if canvas.start:
+                seen += 1
+                assert canvas.start[-1] == TOKENIZER.draft_id
+                first = canvas.start[: canvas.start.index(TOKENIZER.end_id)]
+                assert TOKENIZER.decode_lossy(first).rstrip("\ufffd") in SOURCE
+    assert seen > 20
+
+
+def test_a_stream_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    corpus = tmp_path / "train.jsonl"
+    corpus.write_text("".join(json.dumps({"text": SOURCE + f"# {n}\n"}) + "\n" for n in range(12)))
+    recipe = Recipe(rows=2, characters_per_row=200)
+    stream = Stream(corpus, TOKENIZER, recipe, SHAPE)
+    batch = next(stream.batches())
+    assert batch.prompt.shape == (2, SHAPE.prompt)
+    files = stream.files
+    resumed = Stream(corpus, TOKENIZER, recipe, SHAPE)
+    resumed.files = files
+    next(resumed.batches())
+    assert resumed.files > files
+
+
+@pytest.mark.parametrize(
+    ("step", "elapsed", "wanted"),
+    [(0, 0.0, 0.1), (99, 5.0, 1.0), (99, 8.0, 1.0), (99, 9.0, 0.5), (99, 10.0, 0.0)],
+)
+def test_the_rate_warms_up_stays_and_falls(step: int, elapsed: float, wanted: float) -> None:
+    assert schedule(step, Recipe(warmup=10), elapsed, minutes=10, cooldown=2) == pytest.approx(wanted)

@@ -1,0 +1,82 @@
+"""Masked text in, drafts out, with a network that knows nothing: what must hold whatever it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dgemma_model.errors import Cancelled, ModelError
+from dgemma_model.infill import Draft, FillOptions, Infiller
+from dgemma_model.layout import MaskedText
+from tests.model.tiny import infiller
+
+TWO = MaskedText(("def add(a, b):\n    return ", "\n\n\nprint(add(", "))\n"), ("", ""))
+
+
+def drafts(masked: MaskedText, options: FillOptions, own: Infiller | None = None) -> list[Draft]:
+    return list((own or infiller()).drafts(masked, options, lambda: False))
+
+
+def test_every_draft_has_a_fill_for_every_region_and_the_last_one_is_final() -> None:
+    made = drafts(TWO, FillOptions(steps=3))
+    assert [draft.final for draft in made] == [False] * (len(made) - 1) + [True]
+    assert all(len(fills) == 2 for draft in made for fills in draft.alternatives)
+    assert [draft.step for draft in made] == list(range(1, len(made) + 1))
+
+
+def test_a_region_that_does_not_end_gets_more_room_up_to_a_limit() -> None:
+    made = drafts(TWO, FillOptions(steps=2))
+    fills = made[-1].alternatives[0]
+    assert all(fill.complete or len(fill.slots) == 64 for fill in fills)
+
+
+def test_the_same_request_gives_the_same_fill_with_a_warm_cache() -> None:
+    own = infiller()
+    cold, warm = (drafts(TWO, FillOptions(steps=3, seed=5), own)[-1] for _ in range(2))
+    assert cold.alternatives == warm.alternatives
+    assert cold.encoded_tokens >= cold.prompt_tokens - 1
+    assert warm.encoded_tokens < cold.encoded_tokens
+
+
+def test_alternatives_are_ranked_and_different() -> None:
+    ranked = drafts(TWO, FillOptions(steps=2, alternatives=4))[-1].alternatives
+    texts = [tuple(fill.text for fill in fills) for fills in ranked]
+    assert len(set(texts)) == len(texts)
+    whole = [all(fill.complete for fill in fills) for fills in ranked]
+    assert whole == sorted(whole, reverse=True)
+
+
+def test_gentle_strength_begins_with_the_present_text() -> None:
+    own = infiller()
+    seen: list[torch.Tensor] = []
+    decode = own.network.decode
+
+    def watched(ids: torch.Tensor, *rest: object) -> torch.Tensor:
+        seen.append(ids)
+        return decode(ids, *rest)  # type: ignore[arg-type]
+
+    own.network.decode = watched  # type: ignore[assignment, method-assign]
+    present = "total = first + second"
+    masked = MaskedText(("def f(first, second):\n    ", "\n    return total\n"), (present,))
+    drafts(masked, FillOptions(steps=1, strength=0.1), own)
+    tokens = torch.tensor(own.tokenizer.encode(present))
+    kept = (seen[0][0, : len(tokens)] == tokens).float().mean()
+    assert kept > 0.5
+
+
+def test_cancelling_ends_it() -> None:
+    with pytest.raises(Cancelled):
+        list(infiller().drafts(TWO, FillOptions(), lambda: True))
+
+
+def test_a_region_longer_than_the_widest_canvas_is_refused_in_one_sentence() -> None:
+    masked = MaskedText(("", ""), ("x = 1\n" * 200,))
+    with pytest.raises(ModelError, match="too long for this model"):
+        drafts(masked, FillOptions())
+
+
+def test_an_unknown_device_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no device tpu"):
+        Infiller.load(tmp_path, "tpu")

@@ -1,0 +1,96 @@
+"""Where tokens and slots go."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dgemma_model.errors import ModelError
+from dgemma_model.layout import (
+    ALIGNMENT,
+    BUCKETS,
+    Budget,
+    MaskedText,
+    arrange,
+    bucket,
+    lay_out,
+    prefix_tokens,
+    suffix_tokens,
+)
+from tests.model.tiny import tokenizer
+
+TOKENIZER = tokenizer()
+BUDGET = Budget(prefix=64, suffix=24, between=16)
+LINES = "".join(f"value_{n} = compute({n}, other)\n" for n in range(200))
+
+
+def test_the_prompt_is_bos_then_what_follows_then_the_prefix() -> None:
+    layout = arrange(bos=2, prefix=[10, 11, 12], later=[[20, 21]], slots=[16])
+    assert layout.prompt == [2, 20, 21, 10, 11, 12]
+    assert layout.prompt_positions == [0, 32, 33, 1, 2, 3]
+    assert layout.canvas_positions == list(range(4, 20))
+
+
+def test_every_region_lies_between_its_neighbours() -> None:
+    layout = arrange(bos=2, prefix=[10, 11], later=[[20, 21, 22], [30]], slots=[16, 32])
+    assert layout.canvas_positions[:16] == list(range(3, 19))
+    assert layout.prompt_positions[1:4] == [32, 33, 34]
+    assert layout.canvas_positions[16:] == list(range(35, 67))
+    assert layout.prompt_positions[4] == 67
+    assert layout.runs == [slice(0, 16), slice(16, 48)]
+
+
+@given(
+    prefix=st.integers(0, 80),
+    later=st.lists(st.integers(0, 40), min_size=1, max_size=5),
+    widths=st.lists(st.sampled_from(BUCKETS[:3]), min_size=5, max_size=5),
+)
+def test_positions_never_collide_and_follow_the_document(
+    prefix: int, later: list[int], widths: list[int]
+) -> None:
+    slots = widths[: len(later)]
+    layout = arrange(2, [7] * prefix, [[8] * n for n in later], slots)
+    positions = layout.prompt_positions + layout.canvas_positions
+    assert len(set(positions)) == len(positions)
+    tail = layout.prompt_positions[1 : 1 + sum(later)]
+    assert tail == sorted(tail)
+    assert all(at > layout.canvas_positions[slots[0] - 1] for at in tail)
+    assert layout.prompt_positions[1 + sum(later) :] == list(range(1, prefix + 1))
+
+
+def test_typing_moves_the_text_behind_the_region_only_once_in_a_while() -> None:
+    starts = [arrange(2, [7] * n, [[8]], [16]).prompt_positions[1] for n in range(200)]
+    moves = sum(a != b for a, b in itertools.pairwise(starts))
+    assert moves <= 200 / ALIGNMENT + 1
+
+
+def test_a_bucket_holds_the_tokens_and_the_end() -> None:
+    assert [bucket(n) for n in (0, 15, 16, 63, 64, 255, 256, 9999)] == [16, 16, 32, 64, 128, 256, 256, 256]
+
+
+def test_text_far_from_the_region_is_left_out_within_the_budget() -> None:
+    layout = lay_out(MaskedText((LINES, LINES, LINES), ("", "")), [16, 16], TOKENIZER, BUDGET)
+    assert len(layout.prompt) <= 1 + BUDGET.prefix + BUDGET.between + BUDGET.suffix
+    assert TOKENIZER.decode(layout.prompt[-8:]) in LINES[-60:]
+
+
+def test_the_prefix_keeps_its_beginning_while_somebody_types() -> None:
+    beginnings = set()
+    for typed in range(120):
+        tokens = prefix_tokens(LINES + "another_name = 1 + 2 + 3\n" * 5 + "x" * typed, TOKENIZER, 64)
+        assert len(tokens) <= 64
+        beginnings.add(tuple(tokens[:3]))
+    assert len(beginnings) <= 3
+
+
+def test_a_short_prefix_and_suffix_are_whole() -> None:
+    assert TOKENIZER.decode(prefix_tokens("import os\n", TOKENIZER, 64)) == "import os\n"
+    assert TOKENIZER.decode(suffix_tokens(")\n", TOKENIZER, 64)) == ")\n"
+
+
+def test_segments_must_surround_the_regions() -> None:
+    with pytest.raises(ModelError, match="need 2 segments"):
+        MaskedText(("a",), ("b",))

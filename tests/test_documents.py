@@ -1,0 +1,172 @@
+"""Positions ↔ offsets, and edits."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lsprotocol.types import (
+    Position,
+    PositionEncodingKind,
+    Range,
+    TextDocumentContentChangeEvent,
+    TextDocumentContentChangePartial,
+    TextDocumentContentChangeWholeDocument,
+    TextDocumentItem,
+)
+
+from dgemma_lsp.documents import Documents, Snapshot, language_of
+from dgemma_lsp.masked import Region
+
+pytestmark = pytest.mark.timeout(20)
+
+UTF8, UTF16, UTF32 = PositionEncodingKind.Utf8, PositionEncodingKind.Utf16, PositionEncodingKind.Utf32
+ENCODINGS = (UTF8, UTF16, UTF32)
+URI = "file:///src/a.py"
+TEXTS = st.text(alphabet="ab_é€😋𝒳\t\n\r\x0c\u2028 ", max_size=40)
+
+
+def snapshot(text: str, encoding: PositionEncodingKind = UTF16) -> Snapshot:
+    return Snapshot(URI, 1, "python", text, encoding)
+
+
+@pytest.mark.parametrize(("encoding", "character"), [(UTF8, 9), (UTF16, 7), (UTF32, 6)])
+def test_an_astral_character_counts_in_the_editors_units(
+    encoding: PositionEncodingKind, character: int
+) -> None:
+    # The quote behind the smiling face.
+    document = snapshot('\nx = "😋"\n', encoding)
+    assert document.offset(Position(1, character)) == 7
+    assert document.position(7) == Position(1, character)
+
+
+@pytest.mark.parametrize(
+    ("position", "offset"),
+    [
+        pytest.param(Position(0, 99), 2, id="behind the end of a line: the line's end, not its line break"),
+        pytest.param(Position(1, 99), 6, id="behind the end of a CRLF line: before the CR"),
+        pytest.param(Position(2, 99), 10, id="behind the end of the last line: all of it"),
+        pytest.param(Position(99, 0), 10, id="behind the last line: the end of the document"),
+        pytest.param(Position(2, 2), 9, id="inside of a surrogate pair: the character's start"),
+        pytest.param(Position(2, 3), 10, id="behind a surrogate pair"),
+    ],
+)
+def test_positions_that_are_not_between_two_characters(position: Position, offset: int) -> None:
+    assert snapshot("ab\ncde\r\nf😋").offset(position) == offset
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(text=TEXTS, data=st.data())
+def test_an_offset_survives_the_way_to_a_position_and_back(
+    text: str, data: st.DataObject, encoding: PositionEncodingKind
+) -> None:
+    offset = data.draw(st.integers(0, len(text)))
+    if text[offset - 1 : offset + 1] != "\r\n":
+        document = snapshot(text, encoding)
+        assert document.offset(document.position(offset)) == offset
+
+
+@given(text=TEXTS, line=st.integers(0, 50), character=st.integers(0, 50), encoding=st.sampled_from(ENCODINGS))
+def test_any_position_is_an_offset_of_the_text_outside_of_line_breaks(
+    text: str, line: int, character: int, encoding: PositionEncodingKind
+) -> None:
+    offset = snapshot(text, encoding).offset(Position(line, character))
+    assert 0 <= offset <= len(text)
+    assert text[offset - 1 : offset + 1] != "\r\n"
+
+
+def test_form_feeds_and_line_separators_end_no_line() -> None:
+    document = snapshot("a\x0cb\u2028c\nd")
+    assert document.position(7) == Position(1, 1)
+    assert document.offset(Position(0, 5)) == 5
+
+
+def test_a_range_given_backwards_is_the_same_region() -> None:
+    document = snapshot("abc\ndef")
+    assert document.region(Range(Position(1, 1), Position(0, 2))) == Region(2, 5)
+    assert document.range(Region(2, 5)) == Range(Position(0, 2), Position(1, 1))
+
+
+def test_only_files_have_a_path() -> None:
+    assert snapshot("").path == "/src/a.py"
+    assert Snapshot("untitled:Untitled-1", 1, None, "", UTF16).path is None
+
+
+@pytest.mark.parametrize(
+    ("language_id", "uri", "language"),
+    [
+        ("python", "file:///a.txt", "python"),
+        ("Python", "file:///a", "python"),
+        ("rust", "file:///a.rs", "rust"),
+        ("", "file:///stubs/A.PYI", "python"),
+        ("plaintext", "file:///a.py?x=1", "python"),
+        ("plaintext", "untitled:Untitled-1", None),
+    ],
+)
+def test_the_editors_language_comes_before_the_files_name(
+    language_id: str, uri: str, language: str | None
+) -> None:
+    assert language_of(language_id, uri) == language
+
+
+class TestDocuments:
+    @pytest.fixture
+    def documents(self) -> Documents:
+        documents = Documents(UTF16)
+        documents.open(TextDocumentItem(URI, "python", 1, "one\ntwo\n"))
+        return documents
+
+    def test_a_snapshot_stays_as_it_was(self, documents: Documents) -> None:
+        before = documents.get(URI)
+        assert before is not None
+        documents.change(URI, 2, [insertion(0, 0, "zero\n")])
+        assert before.text == "one\ntwo\n"
+        assert not documents.is_current(before)
+        after = documents.get(URI)
+        assert after is not None
+        assert (after.text, after.version) == ("zero\none\ntwo\n", 2)
+        assert documents.is_current(after)
+
+    def test_changes_are_made_one_after_the_other(self, documents: Documents) -> None:
+        changes: list[TextDocumentContentChangeEvent] = [
+            insertion(0, 3, "\n1.5"),
+            insertion(1, 3, "!"),
+            TextDocumentContentChangePartial(Range(Position(2, 0), Position(3, 0)), ""),
+        ]
+        documents.change(URI, 2, changes)
+        assert text_of(documents) == "one\n1.5!\n"
+
+    def test_a_whole_text_takes_the_place_of_the_old_one(self, documents: Documents) -> None:
+        documents.change(URI, 2, [TextDocumentContentChangeWholeDocument("new")])
+        assert text_of(documents) == "new"
+
+    def test_an_edit_behind_a_form_feed_lands_where_the_editor_means(self, documents: Documents) -> None:
+        documents.change(URI, 2, [TextDocumentContentChangeWholeDocument("a\x0c\nb\n")])
+        documents.change(URI, 3, [insertion(1, 1, "!")])
+        assert text_of(documents) == "a\x0c\nb!\n"
+
+    def test_one_document_under_two_spellings_of_its_uri(self, documents: Documents) -> None:
+        documents.open(TextDocumentItem("file:///c%3A/x.py", "python", 1, "x"))
+        documents.change("file:///c:/x.py", 2, [insertion(0, 0, "y")])
+        found = documents.get("file:///c%3A/x.py")
+        assert found is not None
+        assert found.text == "yx"
+
+    def test_a_closed_document_is_unknown_and_edits_of_it_are_ignored(self, documents: Documents) -> None:
+        before = documents.get(URI)
+        assert before is not None
+        documents.close(URI)
+        documents.change(URI, 2, [insertion(0, 0, "y")])
+        assert documents.get(URI) is None
+        assert not documents.is_current(before)
+
+
+def insertion(line: int, character: int, text: str) -> TextDocumentContentChangePartial:
+    position = Position(line, character)
+    return TextDocumentContentChangePartial(Range(position, position), text)
+
+
+def text_of(documents: Documents) -> str:
+    found = documents.get(URI)
+    assert found is not None
+    return found.text
