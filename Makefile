@@ -13,7 +13,7 @@ ARGS ?=
 TORCH_CPU_INDEX ?=
 
 DEMO_FILE  ?= fixtures/demo_inventory.py
-DEMO_SPANS ?= --span 18:25:18:28 --span 31:21:31:24
+DEMO_SPANS ?= --span 36:21:36:24 --span 38:16:38:19
 
 CORPUS ?= .cache/corpus
 

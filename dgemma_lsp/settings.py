@@ -3,7 +3,7 @@
 The tree is the schema: a field's default, its type and its rule stand in one place. A wrong value never stops the
 server: it is reported, and what was chosen before (at first the default) stays. Editors write the names in camelCase:
 
-    {"model": null, "device": "cpu", "steps": 8, "automatic": {"minConfidence": 0.5}, "logLevel": "info", …}
+    {"model": null, "device": "cpu", "steps": 4, "automatic": {"minConfidence": 0.5}, "logLevel": "info", …}
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class Settings:
     enable: Annotated[bool, Flag()] = True
     model: Annotated[str | None, Text()] = None
     device: Annotated[Device, Choice(Device)] = Device.CPU
-    steps: Annotated[int, Whole(1, 256)] = 8
+    steps: Annotated[int, Whole(1, 256)] = 4
     automatic: Automatic = field(default_factory=Automatic)
     rewrite: Rewrite = field(default_factory=Rewrite)
     alternatives: Annotated[int, Whole(1, 16)] = 3

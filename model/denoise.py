@@ -23,7 +23,8 @@ class Canvas:
         start: token ids of the fixed and the pinned slots [slots].
         fixed: slots that begin with their own text and return to it while the denoiser is unsure [slots].
         pinned: slots whose token never changes [slots].
-        draft: what the first of a batch begins as instead of noise [slots], see `drafting`.
+        draft: what the first of a batch begins as, and returns to, instead of noise [slots], see `drafting`; −1 where
+            there is none.
     """
 
     positions: Tensor
@@ -41,6 +42,15 @@ class Canvas:
             torch.tensor(positions), tuple(runs), torch.zeros(len(positions), dtype=torch.long), none, none
         )
 
+    def begin(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Token ids to begin with and which of them to hold while the denoiser is unsure, each [batch, slots]."""
+        start, held = (row.repeat(batch, 1) for row in (self.start, self.fixed | self.pinned))
+        if self.draft is not None:
+            begun = (self.draft >= 0) & ~held[0]
+            start[0] = torch.where(begun, self.draft, start[0])
+            held[0] |= begun
+        return start, held
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -52,13 +62,15 @@ class Schedule:
         seed: of the noise.
         temperature: of the drawn drafts in the first step; it falls to a half of that in the last.
         entropy_bound: nats, see `sampler.accept`.
+        trust: nats by which a draft's tokens are favoured over others.
     """
 
-    steps: int = 8
+    steps: int = 4
     batch: int = 1
     seed: int = 0
     temperature: float = 0.8
     entropy_bound: float = 0.1
+    trust: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +114,15 @@ def denoise(
     shape = (schedule.batch, len(canvas.positions))
     generator = torch.Generator().manual_seed(schedule.seed)
     positions = canvas.positions.expand(shape)
-    held = canvas.fixed | canvas.pinned
-    current = torch.where(held, canvas.start, sampler.noise(shape, network.config.vocab_size, generator))
-    if canvas.draft is not None:
-        current[0] = torch.where(held, canvas.start, canvas.draft)
+    start, held = canvas.begin(schedule.batch)
+    current = torch.where(held, start, sampler.noise(shape, network.config.vocab_size, generator))
     belief: Tensor | None = None
     ids, trusted, firm = current, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool)
     for step in range(1, schedule.steps + 1):
         if cancelled():
             raise Cancelled
-        probabilities = network.logits(network.decode(current, positions, prompt, belief)).softmax(-1)
+        scores = network.logits(network.decode(current, positions, prompt, belief))
+        probabilities = _trusting(scores, canvas, schedule.trust).softmax(-1)
         before, ids = ids, _answer(probabilities, canvas, schedule, step, generator)
         entropies = sampler.entropy(probabilities).masked_fill(canvas.pinned, 0.0)
         accepted = sampler.accept(entropies, canvas.runs, schedule.entropy_bound, step, schedule.steps)
@@ -124,8 +135,18 @@ def denoise(
         if done:
             return
         fresh = sampler.noise(shape, network.config.vocab_size, generator)
-        current = torch.where(accepted, ids, torch.where(held, canvas.start, fresh))
+        current = torch.where(accepted, ids, torch.where(held, start, fresh))
         belief = _belief(network, probabilities, canvas)
+
+
+def _trusting(scores: Tensor, canvas: Canvas, trust: float) -> Tensor:
+    if canvas.draft is None:
+        return scores
+    begun = (canvas.draft >= 0) & ~(canvas.fixed | canvas.pinned)
+    slots = begun.nonzero().squeeze(1)
+    favoured = scores.clone()
+    favoured[0, slots, canvas.draft[slots]] += trust
+    return favoured
 
 
 def _answer(

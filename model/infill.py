@@ -34,7 +34,7 @@ class FillOptions:
         alternatives: fills denoised side by side.
     """
 
-    steps: int = 8
+    steps: int = 4
     seed: int = 0
     strength: float = 1.0
     alternatives: int = 1
@@ -132,12 +132,9 @@ class Infiller:
         if options.strength < 1:
             start, fixed = self._kept(layout, present, options)
             return replace(canvas, start=start, fixed=fixed)
-        whole = [guess for guess in guesses if guess is not None]
-        if len(whole) < len(layout.slots):  # training knows no canvas that is half draft, half noise
-            return canvas
         begun: list[int] = []
-        for guess, width in zip(whole, layout.slots, strict=True):
-            begun += drafted(self.tokenizer, guess, width)
+        for guess, width in zip(guesses, layout.slots, strict=True):
+            begun += [-1] * width if guess is None else drafted(self.tokenizer, guess, width)
         return replace(canvas, draft=torch.tensor(begun))
 
     def _kept(self, layout: Layout, present: list[list[int]], options: FillOptions) -> tuple[Tensor, Tensor]:

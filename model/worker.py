@@ -4,7 +4,7 @@ A process of its own keeps torch out of whatever asks for fills: the asker's eve
 crash or an out-of-memory kill takes down this process only. The lines:
 
     asker  → {"id": 1, "method": "fill", "segments": ["def f(", "):\n"], "present": ["x"],
-              "options": {"steps": 8, "seed": 0, "strength": 1.0, "alternatives": 1}}
+              "options": {"steps": 4, "seed": 0, "strength": 1.0, "alternatives": 1}}
            → {"id": 1, "method": "cancel"}
     worker → {"event": "ready", "info": {"name": "local", "model": …, "parameters": …, "device": …, "dtype": …}}
            → {"event": "failed", "message": "one sentence"}           the model could not be loaded; the process ends

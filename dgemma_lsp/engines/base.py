@@ -32,7 +32,7 @@ class FillOptions:
         alternatives: how many fills of the same regions are denoised in one batch.
     """
 
-    steps: int = 8
+    steps: int = 4
     seed: int = 0
     strength: float = 1.0
     alternatives: int = 1

@@ -1,8 +1,9 @@
 """Measure a checkpoint on held-out files: ``python -m dgemma_model.train.evaluate``.
 
 Regions are drawn from whole packages that were never trained on, the same ones for every checkpoint (seeded), as many
-from each package, so that a large package does not decide. Three baselines answer the same regions: an empty fill, the
-rest of the most similar line of the file, and a bigram back-off model of the training corpus.
+from each package, so that a large package does not decide. Four baselines answer the same regions: an empty fill, the
+rest of the most similar line of the file, a bigram back-off model of the training corpus, and the draft that the canvas
+begins with.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 import numpy
 import torch
 
+from dgemma_model.drafting import drafts
 from dgemma_model.infill import FillOptions, Infiller
 from dgemma_model.layout import MaskedText
 from dgemma_model.load import BUNDLED
@@ -136,6 +138,11 @@ def _similar(text: str, start: int) -> str:
 def _shared(first: str, second: str) -> int:
     pairs = zip(first, second, strict=False)
     return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+
+
+def draft_alone(case: Case) -> Sequence[str]:
+    """What the canvas begins with, as it is: what the denoiser adds is the difference to this."""
+    return [found or "" for found in drafts(case.masked.segments)]
 
 
 class Bigrams:
@@ -258,7 +265,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--corpus", type=Path, default=Path(".cache/corpus"))
     parser.add_argument("--count", type=int, default=600, help="cases of each kind")
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--bigram-megabytes", type=float, default=40.0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, help="metrics.json to write")
@@ -271,6 +278,7 @@ def main(argv: list[str] | None = None) -> None:
         "empty": empty,
         "most similar line": most_similar_line,
         "bigram back-off": Bigrams(infiller.tokenizer, texts),
+        "draft alone": draft_alone,
     }
     options = FillOptions(steps=arguments.steps)
     report = evaluate(infiller, arguments.corpus / "held_out.jsonl", baselines, arguments.count, options)
