@@ -51,6 +51,7 @@ class Recipe:
         pad_share: of the slots behind ``<end>`` whose loss is computed in a step.
         imbalance: weight of the experts' load balancing.
         characters_per_row: a file gives one row for so many of its characters.
+        bf16: whether matrix products run in bfloat16; slower than float32 on a processor without AMX or AVX512-BF16.
     """
 
     hidden: int = 192
@@ -70,6 +71,7 @@ class Recipe:
     pad_share: float = 0.1
     imbalance: float = 0.01
     characters_per_row: int = 1500
+    bf16: bool = False
     seed: int = 0
 
     def network(self, vocabulary: int) -> NetworkConfig:
@@ -186,19 +188,27 @@ def step_losses(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Encoder loss, canvas loss and experts' imbalance of a batch."""
     device = network.embedding.device
-    states, kept = network.encode(batch.prompt.to(device), batch.prompt_positions.to(device))
+    with half_precision(device, recipe):
+        states, kept = network.encode(batch.prompt.to(device), batch.prompt_positions.to(device))
     encoder = _encoder_loss(network, states, batch, recipe, generator)
     canvas = noised(batch, network.config.vocab_size, recipe, generator).to(device)
     positions, mask = batch.positions.to(device), batch.mask.to(device)
     belief = None
-    if torch.rand((), generator=generator) < recipe.self_conditioning:
-        belief = _first_answer(network, canvas, positions, kept, mask)
-    final = network.final(network.decode(canvas, positions, kept, belief, mask)).flatten(0, 1)
+    with half_precision(device, recipe):
+        if torch.rand((), generator=generator) < recipe.self_conditioning:
+            belief = _first_answer(network, canvas, positions, kept, mask)
+        decoded = network.decode(canvas, positions, kept, belief, mask)
+    final = network.final(decoded.float()).flatten(0, 1)
     weights = _thinned(batch.weights.flatten(), recipe.pad_share, generator)
     rows = weights.nonzero().squeeze(1)
     loss = _cross_entropy(network, final, batch.targets.flatten(), weights, rows)
     routers = [module.imbalance for module in network.modules() if isinstance(module, Experts)]
     return encoder, loss, torch.stack([value for value in routers if value is not None]).mean()
+
+
+def half_precision(device: torch.device, recipe: Recipe) -> torch.autocast:
+    """bfloat16 for the matrix products inside, where the recipe wants it; weights, norms and the loss stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16)
 
 
 def noised(batch: Batch, vocabulary: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -235,7 +245,7 @@ def _encoder_loss(
     follows = batch.prompt_positions.diff() == 1
     drawn = torch.rand(inside.shape, generator=generator) < recipe.encoder_share
     weights = (inside & follows & drawn).float().flatten()
-    final = network.final(states[:, :-1]).flatten(0, 1)
+    final = network.final(states[:, :-1].float()).flatten(0, 1)
     targets = batch.prompt[:, 1:].flatten()
     return _cross_entropy(network, final, targets, weights, weights.nonzero().squeeze(1))
 
@@ -404,11 +414,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--every", type=float, default=5.0, help="minutes between stored states")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--bf16", action="store_true", help="bfloat16 matrix products: for a GPU, or a CPU with AMX"
+    )
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     arguments = parser.parse_args(argv)
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
-    run = Run(arguments, Recipe())
+    run = Run(arguments, Recipe(bf16=arguments.bf16))
     state = arguments.state / "state.pt"
     if state.exists():
         run.resume(state)

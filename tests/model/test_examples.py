@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from dgemma_model.train.examples import Cutter, RowMaker, Shape, collate
-from dgemma_model.train.train import Recipe, Stream, noised, schedule
-from tests.model.tiny import tokenizer
+from dgemma_model.train.train import Recipe, Stream, noised, schedule, step_losses
+from tests.model.tiny import TINY, network, tokenizer
 
 TOKENIZER = tokenizer()
 SHAPE = Shape(prompt=96, canvas=80, suffix=24)
@@ -112,3 +113,19 @@ def test_a_stream_goes_on_where_it_stopped(tmp_path: Path) -> None:
 )
 def test_the_rate_warms_up_stays_and_falls(step: int, elapsed: float, wanted: float) -> None:
     assert schedule(step, Recipe(warmup=10), elapsed, minutes=10, cooldown=2) == pytest.approx(wanted)
+
+
+def test_bfloat16_gives_nearly_the_losses_and_gradients_of_float32() -> None:
+    batch = collate([row for _, row in rows()[:4]], SHAPE, TOKENIZER.pad_id)
+    # All experts are chosen: rounding would otherwise tip some tokens from one expert to another.
+    config = replace(TINY, vocab_size=TOKENIZER.vocab_size, top_k_experts=TINY.num_experts)
+    results = []
+    for bf16 in (False, True):
+        lean = network(config).train().requires_grad_(True)
+        recipe = Recipe(bf16=bf16, self_conditioning=1.0)
+        encoder, canvas, _ = step_losses(lean, batch, recipe, torch.Generator().manual_seed(0))
+        (encoder + canvas).backward()
+        assert lean.embedding.grad is not None
+        results.append((encoder.detach(), canvas.detach(), lean.embedding.grad))
+    for own, reference in zip(results[1], results[0], strict=True):
+        assert (own - reference).norm() < 0.1 * reference.norm()
