@@ -29,17 +29,13 @@ def main() -> None:
     console = Console(
         record=True, width=90, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
-    console.print(
-        "$ dgemma-edit fixtures/demo_inventory.py --span 36:21:36:24 --span 38:16:38:19\n", style="bold"
-    )
+    console.print(f"$ dgemma-edit {DEMO} --span 36:21:36:24 --span 38:16:38:19\n", style="bold")
     for draft in engine.drafts(document.segments, document.present, FillOptions(), lambda: False):
         console.print(live.frame(document, draft))
         console.print()
     svg = console.export_svg(title="dgemma-edit")
-    without_fonts = re.sub(
-        r"@font-face \{[^}]*\}", "", svg
-    )  # they would be fetched from elsewhere by whoever looks
-    Path("docs/fill.svg").write_text(without_fonts, "utf-8")
+    # Whoever looks at the picture would fetch its fonts from elsewhere.
+    Path("docs/fill.svg").write_text(re.sub(r"@font-face \{[^}]*\}", "", svg), "utf-8")
 
 
 if __name__ == "__main__":

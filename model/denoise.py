@@ -45,11 +45,18 @@ class Canvas:
     def begin(self, batch: int) -> tuple[Tensor, Tensor]:
         """Token ids to begin with and which of them to hold while the denoiser is unsure, each [batch, slots]."""
         start, held = (row.repeat(batch, 1) for row in (self.start, self.fixed | self.pinned))
+        drafted = self.drafted
         if self.draft is not None:
-            begun = (self.draft >= 0) & ~held[0]
-            start[0] = torch.where(begun, self.draft, start[0])
-            held[0] |= begun
+            start[0, drafted] = self.draft[drafted]
+        held[0, drafted] = True
         return start, held
+
+    @property
+    def drafted(self) -> Tensor:
+        """Indices of the slots that begin as a draft."""
+        if self.draft is None:
+            return torch.empty(0, dtype=torch.long)
+        return ((self.draft >= 0) & ~self.fixed & ~self.pinned).nonzero().squeeze(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +138,21 @@ def denoise(
         firm = accepted
         counting = sampler.until_end(ids, canvas.runs, end)
         done = step > 1 and bool(sampler.settled(ids, before, accepted, counting).all())
-        yield State(step, ids, trusted, accepted, done or step == schedule.steps)
-        if done:
-            return
+        final = done or step == schedule.steps
+        yield State(step, ids, trusted, accepted, final)
+        if final:
+            return  # what follows prepares the next step
         fresh = sampler.noise(shape, network.config.vocab_size, generator)
         current = torch.where(accepted, ids, torch.where(held, start, fresh))
         belief = _belief(network, probabilities, canvas)
 
 
 def _trusting(scores: Tensor, canvas: Canvas, trust: float) -> Tensor:
-    if canvas.draft is None:
-        return scores
-    begun = (canvas.draft >= 0) & ~(canvas.fixed | canvas.pinned)
-    slots = begun.nonzero().squeeze(1)
-    favoured = scores.clone()
-    favoured[0, slots, canvas.draft[slots]] += trust
-    return favoured
+    """The scores, favouring the draft's tokens; changed in place."""
+    if canvas.draft is not None:
+        slots = canvas.drafted
+        scores[0, slots, canvas.draft[slots]] += trust
+    return scores
 
 
 def _answer(

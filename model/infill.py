@@ -14,13 +14,11 @@ from torch import Tensor
 from dgemma_model.denoise import Canvas, Schedule, State, denoise
 from dgemma_model.drafting import drafts
 from dgemma_model.errors import ModelError
-from dgemma_model.layout import BUCKETS, Budget, Layout, MaskedText, bucket, drafted, lay_out
+from dgemma_model.layout import BUCKETS, LAYOUT_KEY, Budget, Layout, MaskedText, bucket, drafted, lay_out
 from dgemma_model.load import BUNDLED, CONFIG, TOKENIZER, load, parameter_count
 from dgemma_model.network import Network
 from dgemma_model.prompt_cache import PromptCache
 from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTokens
-
-_LAYOUT_KEY = "infill_layout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +200,7 @@ def _wider(slots: list[int], fills: list[Fill]) -> list[int]:
 def _budget(folder: Path) -> Budget:
     config = json.loads((folder / CONFIG).read_text("utf-8"))
     try:
-        return Budget(**config[_LAYOUT_KEY])
+        return Budget(**config[LAYOUT_KEY])
     except (KeyError, TypeError) as error:
         raise ModelError(
             f"The model {folder} was not trained to fill regions in our layout; use a checkpoint made by model/train."

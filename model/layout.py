@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from dgemma_model.errors import ModelError
 from dgemma_model.tokenizer import Tokenizer
 
+LAYOUT_KEY = "infill_layout"  # of the budget in a checkpoint's config.json
 ALIGNMENT = 32
 BUCKETS = (16, 32, 64, 128, 256)
 _CHARACTERS_PER_TOKEN = (

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from dgemma_model.config import NetworkConfig
-from dgemma_model.layout import Budget
+from dgemma_model.layout import LAYOUT_KEY, Budget
 from dgemma_model.load import CONFIG, parameter_count, save
 from dgemma_model.network import Experts, KeysValues, Network
 from dgemma_model.tokenizer import Tokenizer
@@ -34,8 +34,6 @@ from dgemma_model.train import compiled
 from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
 from dgemma_model.train.loss import capped_cross_entropy
 from dgemma_model.train.muon import Muon
-
-LAYOUT_KEY = "infill_layout"
 
 
 @dataclass(frozen=True, slots=True)
