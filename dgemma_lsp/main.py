@@ -12,11 +12,13 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from io import BufferedWriter
 from typing import BinaryIO, NoReturn
 
 from dgemma_lsp import __version__
 from dgemma_lsp.engines.base import Engine
 from dgemma_lsp.engines.local import LocalEngine
+from dgemma_lsp.greeting import greet
 from dgemma_lsp.settings import Device, Settings
 
 
@@ -30,16 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     # pygls would wait for input that a terminal's Ctrl-C did not close. The worker ends with us.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    streams = None if arguments.tcp else greet(*_protocol_streams())
     from dgemma_lsp.server import build_server  # takes half a second
 
     def make_engine(settings: Settings) -> Engine:
         return LocalEngine(settings.model, settings.device.value, arguments.worker_command)
 
     server = build_server(Settings(model=arguments.model, device=arguments.device), make_engine)
-    if arguments.tcp:
+    if streams is None:
         server.start_tcp(*arguments.tcp)
     else:
-        server.start_io(*_protocol_streams())
+        server.start_io(*streams)
     return 0 if server.shutdown_requested else 1
 
 
@@ -74,7 +77,7 @@ def _address(text: str) -> tuple[str, int]:
     return host or "localhost", int(port)
 
 
-def _protocol_streams() -> tuple[BinaryIO, BinaryIO]:
+def _protocol_streams() -> tuple[BinaryIO, BufferedWriter]:
     """For the protocol alone: what anything else prints goes to stderr."""
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -22,6 +22,7 @@ from pygls.lsp.server import LanguageServer
 from dgemma_lsp import __version__, lsp_edits
 from dgemma_lsp.documents import Documents, Snapshot
 from dgemma_lsp.engines.base import Engine, EngineError, FillOptions
+from dgemma_lsp.greeting import NAME
 from dgemma_lsp.lsp_edits import RewriteOffer
 from dgemma_lsp.masked import MaskedDocument, Region, RegionError
 from dgemma_lsp.pipeline import Candidate, Gate, Outcome
@@ -29,8 +30,6 @@ from dgemma_lsp.polish import Rejection
 from dgemma_lsp.regions import Silence, completion_region, selection_region
 from dgemma_lsp.session import Session, Superseded, Urgency
 from dgemma_lsp.settings import LogLevel, Settings, parse
-
-NAME = "dgemma-lsp"
 
 SECTION = "dgemma"
 """Of an editor's configuration."""
