@@ -1,4 +1,4 @@
-"""One denoising step: the lean network beside transformers' own classes, on the same weights, in turns."""
+"""One denoising step: the runner beside transformers' own classes, on the same weights, in turns."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench.figures import Figure
 from bench.processes import Stopwatch
 from dgemma_model.load import BUNDLED, load, stock_model
 from dgemma_model.network import Network
+from dgemma_model.runner import Runner
 
 SLOTS, CONTEXT, ROUNDS = 32, 256, 15
 
@@ -36,10 +37,12 @@ def one_step() -> list[Figure]:
 
 
 def _lean(network: Network, tokens: torch.Tensor, positions: torch.Tensor) -> Step:
-    _, prompt = network.encode(tokens[:, :CONTEXT], positions[:, :CONTEXT])
+    runner = Runner(network)
+    prompt = runner.prompt()
+    runner.store(prompt, tokens[0, :CONTEXT], positions[0, :CONTEXT])
     canvas, places = tokens[:, CONTEXT:], positions[:, CONTEXT:]
-    belief = network.believe(network.logits(network.decode(canvas, places, prompt)).softmax(-1))
-    return lambda: network.logits(network.decode(canvas, places, prompt, belief))
+    belief = runner.believe(runner.logits(runner.decode(canvas, places, prompt)).softmax(-1))
+    return lambda: runner.logits(runner.decode(canvas, places, prompt, belief))
 
 
 def _stock(network: Network, tokens: torch.Tensor, positions: torch.Tensor) -> Step:

@@ -19,6 +19,7 @@ from dgemma_lsp.edits import apply_fills, in_document_newlines
 from dgemma_lsp.engines.base import Cancelled, Draft, Engine, EngineError, Fill, FillOptions
 from dgemma_lsp.masked import MaskedDocument
 from dgemma_lsp.polish import Rejection, polished, python_syntax_errors, to_lf
+from dgemma_lsp.regions import stays_in_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def drafts(
         FillCancelled: ``cancelled`` answered True.
         EngineError: the fill is impossible, or the engine died, or answered something else than fills.
     """
+    options = replace(options, single_line=stays_in_line(document.text, document.regions[0]))
     segments = tuple(map(to_lf, document.segments))
     present = tuple(map(to_lf, document.present))
     final = False

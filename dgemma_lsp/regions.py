@@ -52,6 +52,20 @@ def selection_region(text: str, start: int, end: int) -> Region | None:
     return Region(start, end)
 
 
+def stays_in_line(text: str, region: Region) -> bool:
+    """Whether a region is to be filled with no more than a line: where one stands now, or a line is being written.
+
+    On an empty line behind a colon a whole block may follow.
+    """
+    inside = text[region.start : region.end]
+    if "\n" in inside or "\r" in inside:
+        return False
+    before, after = _line_around(text, region.start)
+    if not _is_blank(before) or not _is_blank(after):
+        return True
+    return not text[: region.start].rstrip().endswith(":")
+
+
 def _line_around(text: str, cursor: int) -> tuple[str, str]:
     """The cursor's line before and behind the cursor, without its line break."""
     start = max(text.rfind("\n", 0, cursor), text.rfind("\r", 0, cursor)) + 1

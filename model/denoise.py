@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dgemma_model import sampler
 from dgemma_model.errors import Cancelled
-from dgemma_model.network import KeysValues, Network
+from dgemma_model.runner import Prompt, Runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ class State:
 
 @torch.inference_mode()
 def denoise(
-    network: Network,
-    prompt: list[KeysValues],
+    runner: Runner,
+    prompt: Prompt,
     canvas: Canvas,
     end: int,
     schedule: Schedule,
@@ -111,7 +111,8 @@ def denoise(
     """Denoise a canvas over an encoded prompt.
 
     Args:
-        prompt: what `Network.encode` kept, a batch of one.
+        runner: of the network that is to do it.
+        prompt: what stands around the canvas, encoded.
         end: the token that ends a region.
         cancelled: asked before every step.
 
@@ -122,16 +123,17 @@ def denoise(
     generator = torch.Generator().manual_seed(schedule.seed)
     positions = canvas.positions.expand(shape)
     start, held = canvas.begin(schedule.batch)
-    current = torch.where(held, start, sampler.noise(shape, network.config.vocab_size, generator))
+    current = torch.where(held, start, sampler.noise(shape, runner.config.vocab_size, generator))
     belief: Tensor | None = None
     ids, trusted, firm = current, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool)
     for step in range(1, schedule.steps + 1):
         if cancelled():
             raise Cancelled
-        scores = network.logits(network.decode(current, positions, prompt, belief))
+        scores = runner.logits(runner.decode(current, positions, prompt, belief))
         probabilities = _trusting(scores, canvas, schedule.trust).softmax(-1)
-        before, ids = ids, _answer(probabilities, canvas, schedule, step, generator)
-        entropies = sampler.entropy(probabilities).masked_fill(canvas.pinned, 0.0)
+        best = sampler.likeliest(probabilities)
+        before, ids = ids, _answer(best, scores, canvas, schedule, step, generator)
+        entropies = sampler.entropy(probabilities, scores, best).masked_fill_(canvas.pinned, 0.0)
         accepted = sampler.accept(entropies, canvas.runs, schedule.entropy_bound, step, schedule.steps)
         now = probabilities.gather(-1, ids.unsqueeze(-1)).squeeze(-1).masked_fill(canvas.pinned, 1.0)
         trusted = torch.where(firm & (ids == before), trusted, now)
@@ -142,9 +144,9 @@ def denoise(
         yield State(step, ids, trusted, accepted, final)
         if final:
             return  # what follows prepares the next step
-        fresh = sampler.noise(shape, network.config.vocab_size, generator)
+        fresh = sampler.noise(shape, runner.config.vocab_size, generator)
         current = torch.where(accepted, ids, torch.where(held, start, fresh))
-        belief = _belief(network, probabilities, canvas)
+        belief = _belief(runner, probabilities, canvas)
 
 
 def _trusting(scores: Tensor, canvas: Canvas, trust: float) -> Tensor:
@@ -156,16 +158,16 @@ def _trusting(scores: Tensor, canvas: Canvas, trust: float) -> Tensor:
 
 
 def _answer(
-    probabilities: Tensor, canvas: Canvas, schedule: Schedule, step: int, generator: torch.Generator
+    best: Tensor, scores: Tensor, canvas: Canvas, schedule: Schedule, step: int, generator: torch.Generator
 ) -> Tensor:
-    ids = probabilities.argmax(-1)
+    ids = best.clone()
     if schedule.batch > 1 and step < schedule.steps:  # the last step is greedy for all
         temperature = schedule.temperature * (1 - 0.5 * step / schedule.steps)
-        ids[1:] = sampler.draw(probabilities[1:], temperature, generator)
+        ids[1:] = sampler.draw(scores[1:], temperature, generator)
     return torch.where(canvas.pinned, canvas.start, ids)
 
 
-def _belief(network: Network, probabilities: Tensor, canvas: Canvas) -> Tensor:
-    belief = network.believe(probabilities)
-    known = network.embed(canvas.start)
-    return torch.where(canvas.pinned.unsqueeze(-1), known, belief)
+def _belief(runner: Runner, probabilities: Tensor, canvas: Canvas) -> Tensor:
+    belief = runner.believe(probabilities)
+    belief[:, canvas.pinned] = runner.embed(canvas.start[canvas.pinned])
+    return belief

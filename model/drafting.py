@@ -1,14 +1,14 @@
-"""A first canvas from the document itself: what followed the last time the text read like this.
+"""First guesses from the document itself: what followed where the text reads like this.
 
 Code repeats itself. Where the text before a region occurs elsewhere in the document, what stands there is a guess far
 better than noise, and a denoiser is made for turning a guess into the answer: it keeps what fits and replaces what
-does not. Training begins some canvases with such drafts (`train.examples`), serving begins with one where there is one.
-Pure functions on text.
+does not. Training begins some canvases with such drafts (`train.examples`), serving lets the encoder choose among them
+and one that it wrote itself (`writing`). Pure functions on text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _LONGEST_MATCH = 200  # characters before the region that are looked up, the line before its own included
 _SHORTEST_MATCH = 4
@@ -16,23 +16,8 @@ _REACH = 100_000  # characters before and behind the region that are searched
 
 
 def draft(before: str, after: str) -> str | None:
-    """What the document suggests for the place between ``before`` and ``after``, to the end of a line; None: nothing.
-
-    The longest end of ``before`` (at most the line in question and the one above) that occurs elsewhere decides; of
-    several occurrences the nearest one above. Where the line goes on behind the region, the draft stops there too.
-    """
-    line = before.rfind("\n") + 1
-    above = before.rfind("\n", 0, max(0, line - 1)) + 1
-    known = before[max(above, len(before) - _LONGEST_MATCH) :]
-    rest_of_line = after.split("\n", 1)[0].strip()
-    upper = before[max(0, line - _REACH) : line]
-    lower = after[len(after.split("\n", 1)[0]) :][:_REACH]
-    length = _longest(known, upper, lower)
-    if length < _SHORTEST_MATCH or not known[-length:].strip():
-        return None
-    found = _following(known[-length:], upper, lower)
-    stop = found.find(rest_of_line) if rest_of_line else -1
-    return found if stop < 0 else found[:stop]
+    """The likeliest of the `copies`; None: there is none."""
+    return next(iter(copies(before, after, 1)), None)
 
 
 def drafts(segments: Sequence[str]) -> list[str | None]:
@@ -41,6 +26,31 @@ def drafts(segments: Sequence[str]) -> list[str | None]:
         draft("".join(segments[: index + 1]), "".join(segments[index + 1 :]))
         for index in range(len(segments) - 1)
     ]
+
+
+def copies(before: str, after: str, count: int) -> list[str]:
+    """What the document suggests for the place between ``before`` and ``after``, each to the end of a line.
+
+    The longer an end of ``before`` (at most the line in question and the one above) that occurs elsewhere, the better
+    what follows there; of equals the nearest one above comes first, then the nearest below. Where the line goes on
+    behind the region, a copy stops there too. At most ``count``, all different.
+    """
+    line = before.rfind("\n") + 1
+    above = before.rfind("\n", 0, max(0, line - 1)) + 1
+    known = before[max(above, len(before) - _LONGEST_MATCH) :]
+    rest_of_line = after.split("\n", 1)[0].strip()
+    upper = before[max(0, line - _REACH) : line]
+    lower = after[len(after.split("\n", 1)[0]) :][:_REACH]
+    found: dict[str, None] = {}  # a set that remembers the order
+    length = _longest(known, upper, lower)
+    while length >= _SHORTEST_MATCH and known[-length:].strip() and len(found) < count:
+        for text in _following(known[-length:], upper, lower):
+            stop = text.find(rest_of_line) if rest_of_line else -1
+            found.setdefault(text if stop < 0 else text[:stop])
+            if len(found) == count:
+                break
+        length = min(length - 1, length * 3 // 4)
+    return list(found)
 
 
 def _longest(known: str, upper: str, lower: str) -> int:
@@ -55,9 +65,18 @@ def _longest(known: str, upper: str, lower: str) -> int:
     return low
 
 
-def _following(match: str, upper: str, lower: str) -> str:
+def _following(match: str, upper: str, lower: str) -> Iterator[str]:
+    """The rests of the lines behind ``match``: upwards from the region, then downwards."""
     at = upper.rfind(match)
-    text, at = (upper, at) if at >= 0 else (lower, lower.find(match))
-    begin = at + len(match)
+    while at >= 0:
+        yield _rest_of_line(upper, at + len(match))
+        at = upper.rfind(match, 0, at + len(match) - 1)
+    at = lower.find(match)
+    while at >= 0:
+        yield _rest_of_line(lower, at + len(match))
+        at = lower.find(match, at + 1)
+
+
+def _rest_of_line(text: str, begin: int) -> str:
     end = text.find("\n", begin)
     return text[begin : len(text) if end < 0 else end]

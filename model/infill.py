@@ -1,24 +1,50 @@
-"""Masked text in, drafts of the fills out: tokenizer, layout, prompt cache and denoising loop put together."""
+"""Masked text in, drafts of the fills out: everything of this package put together.
+
+A request goes through four phases. *Guess*: the document's own lines that might stand in the region and what the
+encoder writes there are judged; the likeliest begins the canvas. *Denoise* all regions together. *Judge* what came
+out: the likelier of guess and denoised text is the fill, and its likelihood the confidence. *Anticipate*, once nobody
+waits: encode what the next keystrokes will make necessary.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
+import math
+import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from dgemma_model.copying import Copier, Document
 from dgemma_model.denoise import Canvas, Schedule, State, denoise
-from dgemma_model.drafting import drafts
+from dgemma_model.drafting import copies, draft
 from dgemma_model.errors import ModelError
 from dgemma_model.layout import BUCKETS, LAYOUT_KEY, Budget, Layout, MaskedText, bucket, drafted, lay_out
 from dgemma_model.load import BUNDLED, CONFIG, TOKENIZER, load, parameter_count
 from dgemma_model.network import Network
 from dgemma_model.prompt_cache import PromptCache
+from dgemma_model.runner import Prompt, Runner
 from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTokens
+from dgemma_model.writing import Comparison, Opening, Writer
+
+_COPIES = 6  # lines of the document that compete with what the encoder writes
+_REACH = 60_000, 30_000  # characters before and behind region 1 from which single tokens may be copied
+_TOP_LEVEL = re.compile(r"(?<=\n)(?=\S)")  # where a statement begins that is not indented
+_LONGEST_GUESS = BUCKETS[2] - 2  # tokens
+_TRUST = 3.0  # nats by which the denoiser favours the guess; chosen on held-out regions
+_AHEAD = "0" * 8  # digits are tokens by themselves: as much as somebody may type until the next request
+_PIECE = 64  # tokens encoded ahead before looking whether somebody waits
+
+Slot = tuple[str, float, bool]
+"""A token's text, its probability, and whether it will stay."""
+
+Guess = list[int] | None
+"""Tokens that a region may turn out to be; None where there is no guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +56,14 @@ class FillOptions:
         seed: of the noise.
         strength: 1.0 forgets what stands in the regions; with 0.2 a fifth of its tokens is replaced by noise.
         alternatives: fills denoised side by side.
+        single_line: whether region 1 ends where its first line ends.
     """
 
     steps: int = 4
     seed: int = 0
     strength: float = 1.0
     alternatives: int = 1
+    single_line: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +73,7 @@ class Fill:
     text: str
     confidence: float
     complete: bool
-    slots: tuple[tuple[str, float, bool], ...]
+    slots: tuple[Slot, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +88,42 @@ class Draft:
     milliseconds: float
 
 
+@dataclass(slots=True)
+class _Task:
+    """One request on its way.
+
+    Attributes:
+        healed: the masked text, every region beginning with its first token.
+        present: tokens of what stands in the regions.
+        slots: width of each region's run.
+        guesses: what each region's canvas begins with; empty for a rewrite.
+        opening: of region 1; None for a rewrite.
+        likely: logarithms of the probabilities of some texts of region 1.
+        encoded: tokens that had to be encoded so far.
+    """
+
+    healed: MaskedText
+    present: list[list[int]]
+    slots: list[int]
+    guesses: list[Guess] = field(default_factory=list)
+    opening: Opening | None = None
+    likely: dict[tuple[int, ...], float] = field(default_factory=dict)
+    encoded: int = 0
+
+
 class Infiller:
-    """A loaded checkpoint, ready to fill. Not for several threads at once."""
+    """A loaded checkpoint, ready to fill. Not for several threads at once.
+
+    Attributes:
+        parameters: of the text network.
+    """
 
     def __init__(self, network: Network, tokenizer: Tokenizer, budget: Budget, path: Path) -> None:
-        self.network, self.tokenizer, self.budget, self.path = network, tokenizer, budget, path
-        self._cache = PromptCache(network)
+        self.runner, self.parameters = Runner(network), parameter_count(network)
+        self.tokenizer, self.budget, self.path = tokenizer, budget, path
+        self._cache = PromptCache(self.runner)
+        self._writer = Writer(self.runner, tokenizer)
+        self._piece = functools.lru_cache(4096)(lambda text: tuple(tokenizer.encode(text)))
 
     @classmethod
     def load(cls, path: Path | None = None, device: str = "cpu") -> Infiller:
@@ -87,11 +145,6 @@ class Infiller:
             )
         return cls(network, tokenizer, _budget(folder), folder)
 
-    @property
-    def parameters(self) -> int:
-        """Of the text network."""
-        return parameter_count(self.network)
-
     def drafts(
         self, masked: MaskedText, options: FillOptions, cancelled: Callable[[], bool]
     ) -> Iterator[Draft]:
@@ -101,39 +154,120 @@ class Infiller:
             Cancelled: ``cancelled`` answered True.
             ModelError: the present text is too long for the widest region.
         """
-        begun, steps, encoded = time.perf_counter(), 0, 0
-        present = [self.tokenizer.encode(text) for text in masked.present]
-        guesses = drafts(masked.segments) if options.strength >= 1 else []
-        slots = [bucket(len(tokens)) for tokens in present]
-        self._refuse_long(present)
+        started, steps = time.perf_counter(), 0
+        task = self._task(masked, options, cancelled)
         while True:
-            layout = lay_out(masked, slots, self.tokenizer, self.budget)
+            layout = lay_out(task.healed, task.slots, self.tokenizer, self.budget)
             prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
-            encoded += fresh
-            canvas = self._canvas(layout, present, options, guesses)
-            schedule = Schedule(steps=options.steps, batch=options.alternatives, seed=options.seed)
-            for state in denoise(self.network, prompt, canvas, self.tokenizer.end_id, schedule, cancelled):
+            task.encoded += fresh
+            canvas = self._canvas(layout, task, options)
+            schedule = Schedule(options.steps, options.alternatives, options.seed, trust=_TRUST)
+            for state in denoise(self.runner, prompt, canvas, self.tokenizer.end_id, schedule, cancelled):
                 steps += 1
-                fills = [self._fills(state, canvas, row) for row in range(options.alternatives)]
-                wider = _wider(slots, fills[0]) if state.final else slots
-                final = state.final and wider == slots
-                milliseconds = 1000 * (time.perf_counter() - begun)
-                yield Draft(steps, final, _ranked(fills), encoded, len(layout.prompt), milliseconds)
-            if wider == slots:
+                fills = [self._fills(state, canvas, row, task) for row in range(options.alternatives)]
+                wider = _wider(task.slots, fills[0]) if state.final else task.slots
+                final = state.final and wider == task.slots
+                if final:
+                    fills = self._judged(prompt, task, fills)
+                milliseconds = 1000 * (time.perf_counter() - started)
+                yield Draft(steps, final, _ranked(fills), task.encoded, len(layout.prompt), milliseconds)
+            if wider == task.slots:
                 return
-            slots = wider
+            task.slots = wider
 
-    def _canvas(
-        self, layout: Layout, present: list[list[int]], options: FillOptions, guesses: list[str | None]
-    ) -> Canvas:
+    def warm_up(self) -> None:
+        """Fill something: the first use of each size of a matrix product takes far longer than the others."""
+        text = "".join(f"value_{number} = first(second, {number})\n" for number in range(32))
+        masked = MaskedText((text, text), ("",))
+        for _ in self.drafts(masked, FillOptions(single_line=True), lambda: False):
+            pass
+
+    def anticipate(self, masked: MaskedText, wanted: Callable[[], bool]) -> None:
+        """Encode now what the next keystrokes at region 1 will make necessary, where that is more than themselves.
+
+        The text behind the region moves, and the prefix loses its beginning, once in some dozens of tokens; then
+        the whole prompt has to be encoded. Done ahead, between two requests, nobody waits for it.
+
+        Args:
+            wanted: asked now and then; stops the work when it answers False.
+        """
+        prefix, *others = masked.healed().segments
+        later = MaskedText((prefix + _AHEAD, *others), masked.present)
+        layout = lay_out(later, [BUCKETS[0]] * len(masked.present), self.tokenizer, self.budget)
+        prompt, positions = layout.prompt[: -len(_AHEAD)], layout.prompt_positions[: -len(_AHEAD)]
+        done = self._cache.known(prompt, positions)
+        while done < len(prompt) and wanted():
+            done = min(len(prompt), done + _PIECE)
+            self._cache.encode(prompt[:done], positions[:done])
+
+    def _task(self, masked: MaskedText, options: FillOptions, cancelled: Callable[[], bool]) -> _Task:
+        healed = masked.healed()
+        known = zip(healed.begun, masked.present, strict=True)
+        present = [self.tokenizer.encode(begun + text) for begun, text in known]
+        self._refuse_long(present)
+        task = _Task(healed, present, [bucket(len(tokens)) for tokens in present])
+        if options.strength >= 1:
+            self._guess(task, masked, options, cancelled)
+            task.slots = [bucket(0 if guess is None else len(guess) + 1) for guess in task.guesses]
+        return task
+
+    def _guess(
+        self, task: _Task, masked: MaskedText, options: FillOptions, cancelled: Callable[[], bool]
+    ) -> None:
+        """Find what each region's canvas begins with.
+
+        Region 1 begins with the likeliest of some copies and of what the encoder writes; the others, which the
+        encoder cannot reach, with a copy.
+        """
+        prompt, task.opening, task.encoded = self.open(task.healed, options.single_line)
+        begun, (first, *later) = task.healed.begun[0], masked.segments
+        offered = [self.tokenizer.encode(begun + text) for text in copies(first, "".join(later), _COPIES)]
+        offered.append(self._writer.write(prompt, task.opening, _LONGEST_GUESS, cancelled))
+        offered = [guess for guess in offered if len(guess) <= _LONGEST_GUESS]
+        likely = self._writer.judge(prompt, task.opening, offered)
+        task.likely = dict(zip(map(tuple, offered), likely, strict=True))
+        best = max(offered, key=lambda guess: task.likely[tuple(guess)])
+        task.guesses = [best, *(self._copy(masked, task.healed, n) for n in range(1, len(masked.present)))]
+
+    def open(self, healed: MaskedText, single_line: bool) -> tuple[Prompt, Opening, int]:
+        """The encoded prompt of a healed text, what is known of region 1, and the number of tokens encoded for it."""
+        layout = lay_out(healed, [BUCKETS[0]] * len(healed.present), self.tokenizer, self.budget)
+        prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
+        before, behind = _REACH
+        prefix = self._pieces(healed.segments[0][-before:])
+        document = Document([prefix, *(self._pieces(text[:behind]) for text in healed.segments[1:])])
+        begun = healed.begun[0].encode()
+        copier = Copier.behind(document, prefix)
+        return prompt, Opening(layout.writing_position, copier, begun, single_line), fresh
+
+    def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
+        """See `Writer.compare`."""
+        return self._writer.compare(prompt, opening, text)
+
+    def _pieces(self, text: str) -> list[int]:
+        """Tokens of a long text, those of its unchanged parts from memory."""
+        return [token for piece in _TOP_LEVEL.split(text) for token in self._piece(piece)]
+
+    def _copy(self, masked: MaskedText, healed: MaskedText, region: int) -> Guess:
+        segments = masked.segments
+        found = draft("".join(segments[: region + 1]), "".join(segments[region + 1 :]))
+        if found is None:
+            return None
+        return self.tokenizer.encode(healed.begun[region] + found)[:_LONGEST_GUESS]
+
+    def _canvas(self, layout: Layout, task: _Task, options: FillOptions) -> Canvas:
         canvas = Canvas.empty(layout.canvas_positions, layout.runs)
+        known = [self.tokenizer.encode(begun) for begun in task.healed.begun]
         if options.strength < 1:
-            start, fixed = self._kept(layout, present, options)
-            return replace(canvas, start=start, fixed=fixed)
-        begun: list[int] = []
-        for guess, width in zip(guesses, layout.slots, strict=True):
-            begun += [-1] * width if guess is None else drafted(self.tokenizer, guess, width)
-        return replace(canvas, draft=torch.tensor(begun))
+            start, fixed = self._kept(layout, task.present, options)
+            return replace(canvas, start=start, fixed=fixed, pinned=_first(layout.slots, known))
+        drafts: list[int] = []
+        start = torch.zeros(len(layout.canvas_positions), dtype=torch.long)
+        for guess, width, run, tokens in zip(task.guesses, layout.slots, layout.runs, known, strict=True):
+            drafts += [-1] * width if guess is None else drafted(self.tokenizer, guess, width)
+            start[run][: len(tokens)] = torch.tensor(tokens, dtype=torch.long)[:width]
+        pins = [[] if guess else tokens for guess, tokens in zip(task.guesses, known, strict=True)]
+        return replace(canvas, start=start, pinned=_first(layout.slots, pins), draft=torch.tensor(drafts))
 
     def _kept(self, layout: Layout, present: list[list[int]], options: FillOptions) -> tuple[Tensor, Tensor]:
         """The present text as token ids, and which slots keep it: all but a random share of ``strength``."""
@@ -143,29 +277,46 @@ class Infiller:
         generator = torch.Generator().manual_seed(options.seed)
         return torch.tensor(start), torch.rand(len(start), generator=generator) >= options.strength
 
-    def _fills(self, state: State, canvas: Canvas, row: int) -> list[Fill]:
+    def _fills(self, state: State, canvas: Canvas, row: int, task: _Task) -> list[Fill]:
         return [
-            self._fill(state.ids[row, run], state.probabilities[row, run], state.accepted[row, run])
-            for run in canvas.runs
+            self._fill(state.ids[row, run], state.probabilities[row, run], state.accepted[row, run], begun)
+            for run, begun in zip(canvas.runs, task.healed.begun, strict=True)
         ]
 
-    def _fill(self, ids: Tensor, probabilities: Tensor, accepted: Tensor) -> Fill:
+    def _fill(self, ids: Tensor, probabilities: Tensor, accepted: Tensor, begun: str) -> Fill:
+        """What a region's slots say; nothing where they contradict what is known of it or stand for no text."""
         tokens: list[int] = ids.tolist()
         complete = self.tokenizer.end_id in tokens
         length = tokens.index(self.tokenizer.end_id) if complete else len(tokens)
-        confidence = float(probabilities[: length + 1].prod())
-        slots = tuple(
-            (self.tokenizer.decode_lossy([token]), probability, settled)
-            for token, probability, settled in zip(
-                tokens[:length], probabilities.tolist(), accepted.tolist(), strict=False
-            )
-        )
+        shown = zip(tokens[:length], probabilities.tolist(), accepted.tolist(), strict=False)
+        slots = tuple((self.tokenizer.decode_lossy([token]), sure, settled) for token, sure, settled in shown)
         try:
-            return Fill(self.tokenizer.decode(tokens[:length]), confidence, complete, slots)
-        except (
-            UndecodableTokens
-        ):  # half a character, or a special token in the middle: no text, whatever it says
-            return Fill(self.tokenizer.decode_lossy(tokens[:length]), 0.0, False, slots)
+            text = self.tokenizer.decode(tokens[:length])
+        except UndecodableTokens:
+            text = ""
+        if not text.startswith(begun):
+            return Fill("", 0.0, False, _without(len(begun), slots))
+        confidence = float(probabilities[: length + 1].prod())
+        return Fill(text[len(begun) :], confidence, complete, _without(len(begun), slots))
+
+    def _judged(self, prompt: Prompt, task: _Task, alternatives: list[list[Fill]]) -> list[list[Fill]]:
+        """The alternatives with the likelihood of region 1 as its confidence, and the first guess among them.
+
+        So what the denoiser made of the guess counts only where it is likelier than the guess itself.
+        """
+        opening, guess = task.opening, task.guesses[0] if task.guesses else None
+        if opening is None or guess is None:
+            return alternatives
+        begun = task.healed.begun[0]
+        made = [tuple(self.tokenizer.encode(begun + fills[0].text)) for fills in alternatives]
+        if new := set(made) - set(task.likely):
+            task.likely |= zip(new, self._writer.judge(prompt, opening, list(new)), strict=True)
+        guessed = _guessed(self.tokenizer, guess, begun, task.likely[tuple(guess)])
+        rated = [
+            [replace(first, confidence=math.exp(task.likely[text]) if first.complete else 0.0), *others]
+            for text, (first, *others) in zip(made, alternatives, strict=True)
+        ]
+        return [[guessed, *alternatives[0][1:]], *rated]
 
     def _refuse_long(self, present: list[list[int]]) -> None:
         longest = max(map(len, present))
@@ -173,6 +324,29 @@ class Infiller:
             raise ModelError(
                 f"A region of {longest} tokens is too long for this model; select less, {BUCKETS[-1] - 1} at most."
             )
+
+
+def _guessed(tokenizer: Tokenizer, guess: list[int], begun: str, likelihood: float) -> Fill:
+    sure = math.exp(likelihood / (len(guess) + 1))  # of a token, on average
+    slots = tuple((tokenizer.decode_lossy([token]), sure, True) for token in guess)
+    text = tokenizer.decode_lossy(guess)[len(begun) :]
+    return Fill(text, math.exp(likelihood), True, _without(len(begun), slots))
+
+
+def _without(characters: int, slots: Sequence[Slot]) -> tuple[Slot, ...]:
+    """The slots without the first characters of their text."""
+    kept: list[Slot] = []
+    for text, sure, settled in slots:
+        if characters < len(text):
+            kept.append((text[characters:], sure, settled))
+        characters = max(0, characters - len(text))
+    return tuple(kept)
+
+
+def _first(slots: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor:
+    """Which slots are the first ones of their region, as many as it has tokens."""
+    rows = [torch.arange(width) < len(known) for width, known in zip(slots, tokens, strict=True)]
+    return torch.cat(rows)
 
 
 def _ranked(fills: list[list[Fill]]) -> tuple[tuple[Fill, ...], ...]:

@@ -6,50 +6,80 @@ places of a file, and between the two sides of an alignment boundary while someb
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import torch
 
-from dgemma_model.network import KeysValues, Network
+from dgemma_model.runner import Prompt, Runner
+
+Tokens = list[tuple[int, int]]
+"""Ids and document positions: a token is the same only where its position is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
-    tokens: list[tuple[int, int]]  # id and document position
-    kept: list[KeysValues]
+    tokens: Tokens
+    kept: Prompt
 
 
 class PromptCache:
-    """The encoder's keys and values of some prompts. Not for several threads at once."""
+    """The encoder's keys and values of some prompts. Not for several threads at once.
 
-    def __init__(self, network: Network, prompts: int = 4) -> None:
-        self._network = network
-        self._entries: deque[_Entry] = deque(maxlen=prompts)  # the most recently used last
+    Attributes:
+        expendable: a kept prompt is continued in place if that loses at most so many of its tokens, as when somebody
+            types or deletes; otherwise it stays, and what both have in common is copied.
+    """
+
+    def __init__(self, runner: Runner, prompts: int = 4, expendable: int = 8) -> None:
+        self.expendable = expendable
+        self._runner, self._prompts = runner, prompts
+        self._entries: list[_Entry] = []  # the most recently used last
+
+    def known(self, prompt: list[int], positions: list[int]) -> int:
+        """How many of a prompt's first tokens need not be encoded."""
+        tokens = list(zip(prompt, positions, strict=True))
+        return max((_common(entry.tokens, tokens) for entry in self._entries), default=0)
 
     @torch.inference_mode()
-    def encode(self, prompt: list[int], positions: list[int]) -> tuple[list[KeysValues], int]:
-        """Keys and values of every layer for ``prompt``, and the number of tokens that had to be encoded.
+    def encode(self, prompt: list[int], positions: list[int]) -> tuple[Prompt, int]:
+        """Keys and values of ``prompt``, and the number of tokens that had to be encoded.
+
+        They are valid until the next call, which may go on in the same place.
 
         Args:
             prompt: token ids in causal order.
-            positions: document position of each; a token is the same only where its position is.
+            positions: document position of each.
         """
         tokens = list(zip(prompt, positions, strict=True))
-        best = max(self._entries, key=lambda entry: _common(entry.tokens, tokens), default=_Entry([], []))
-        same = _common(best.tokens, tokens)
-        past = [(key[:, :, :same], value[:, :, :same]) for key, value in best.kept] if same else None
-        if same < len(tokens):
-            ids, at = (torch.tensor([column[same:]]) for column in (prompt, positions))
-            _, past = self._network.encode(ids, at, past)
-        assert past is not None, "a prompt has at least its first token"
-        if same == len(best.tokens) and best in self._entries:
-            self._entries.remove(best)  # the new one says all that it said
-        self._entries.append(_Entry(tokens, past))
-        return past, len(tokens) - same
+        kept = self._begun(tokens)
+        fresh = len(tokens) - kept.length
+        if fresh:
+            ids, at = (torch.tensor(column[kept.length :]) for column in (prompt, positions))
+            self._runner.store(kept, ids, at)
+        self._entries.append(_Entry(tokens, kept))
+        return kept, fresh
+
+    def _begun(self, tokens: Tokens) -> Prompt:
+        """Keys and values of as many of the first tokens as possible, in no entry any more."""
+        if not self._entries:
+            return self._runner.prompt()
+        same, best = max(((_common(entry.tokens, tokens), entry) for entry in self._entries), key=_first)
+        if same and len(best.tokens) - same <= self.expendable:
+            self._entries.remove(best)
+            best.kept.truncate(same)
+            return best.kept
+        full = len(self._entries) == self._prompts
+        begun = self._entries[0].kept if full else self._runner.prompt()
+        begun.copy(best.kept, same)
+        self._entries = self._entries[full:]
+        return begun
 
 
-def _common(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> int:
+def _first(pair: tuple[int, _Entry]) -> int:
+    return pair[0]
+
+
+def _common(first: Tokens, second: Tokens) -> int:
     for index, (a, b) in enumerate(zip(first, second, strict=False)):
         if a != b:
             return index

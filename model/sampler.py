@@ -13,11 +13,33 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+BLOCK = 64
 
-def entropy(probabilities: Tensor) -> Tensor:
-    """Entropy in nats over the last dimension."""
-    terms: Tensor = torch.special.entr(probabilities)
-    return terms.sum(-1)
+
+def likeliest(probabilities: Tensor) -> Tensor:
+    """Indices of the largest of the last dimension; by blocks, since a plain argmax isn't vectorised."""
+    width = probabilities.shape[-1]
+    if width % BLOCK:
+        return probabilities.argmax(-1)
+    blocks = probabilities.unflatten(-1, (-1, BLOCK))
+    best = blocks.amax(-1).argmax(-1, keepdim=True)  # [..., 1]
+    inside = blocks.take_along_dim(best.unsqueeze(-1), -2).argmax(-1)  # [..., 1]
+    index: Tensor = best * BLOCK + inside
+    return index.squeeze(-1)
+
+
+def entropy(probabilities: Tensor, scores: Tensor, best: Tensor) -> Tensor:
+    """Entropy in nats [...] of softmaxed scores, without the logarithm of each.
+
+    Args:
+        probabilities: [..., vocabulary].
+        scores: that they were made of [..., vocabulary].
+        best: index of a large one [...].
+    """
+    index = best.unsqueeze(-1)
+    normaliser = (scores.gather(-1, index) - probabilities.gather(-1, index).log()).squeeze(-1)
+    mean: Tensor = torch.linalg.vecdot(probabilities, scores)
+    return (normaliser - mean).clamp_(min=0)
 
 
 def accept(entropies: Tensor, runs: Sequence[slice], bound: float, step: int, steps: int) -> Tensor:
@@ -63,10 +85,10 @@ def noise(shape: tuple[int, ...], vocabulary: int, generator: torch.Generator) -
     return torch.randint(0, vocabulary, shape, generator=generator)
 
 
-def draw(probabilities: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Tokens [batch, slots] drawn from probabilities [batch, slots, vocabulary]; the likeliest at temperature 0."""
+def draw(scores: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """Tokens [batch, slots] drawn by their scores [batch, slots, vocabulary]; the likeliest at temperature 0."""
     if temperature == 0:
-        return probabilities.argmax(-1)
-    uniform = torch.rand(probabilities.shape, generator=generator).clamp_(min=1e-20)
-    gumbel = -torch.log(-torch.log(uniform)).to(probabilities.device)
-    return (probabilities.clamp(min=1e-20).log() / temperature + gumbel).argmax(-1)
+        return likeliest(scores)
+    uniform = torch.rand(scores.shape, generator=generator).clamp_(min=1e-20)
+    gumbel = uniform.log_().neg_().log_().neg_()
+    return likeliest(gumbel.add_(scores, alpha=1 / temperature))

@@ -9,6 +9,8 @@ This module knows nothing of prompts, canvases or files other than ``tokenizer.j
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -16,7 +18,13 @@ import tokenizers
 
 from dgemma_model.errors import ModelError
 
-PAD, END, BOS, DRAFT = "<pad>", "<end>", "<bos>", "<unused0>"  # the names; the ids come from the file
+PAD, END, BOS, DRAFT, WRITE = (
+    "<pad>",
+    "<end>",
+    "<bos>",
+    "<unused0>",
+    "<unused1>",
+)  # the names; the ids come from the file
 
 
 class TokenizerFileError(ModelError):
@@ -41,7 +49,10 @@ class Tokenizer:
         self.end_id: int = self._special_id(END)
         self.bos_id: int = self._special_id(BOS)
         self.draft_id: int = self._special_id(DRAFT)  # fills a canvas behind a draft, and so marks it as one
+        self.write_id: int = self._special_id(WRITE)  # tells the encoder that the region begins
         self._bytes = [self._bytes_of(i) for i in range(self.vocab_size)]
+        self._whole = {data: i for i, data in enumerate(self._bytes) if data}
+        self._ordered = sorted(self._whole.values(), key=self._bytes.__getitem__)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Tokenizer:
@@ -80,6 +91,13 @@ class Tokenizer:
         if not 0 <= token_id < self.vocab_size:
             raise UndecodableTokens(f"no token {token_id} in a vocabulary of {self.vocab_size}")
         return self._bytes[token_id]
+
+    def covering(self, data: bytes) -> list[int]:
+        """The tokens with which a text may begin that begins with ``data``: they go on behind it, or end inside."""
+        begin = bisect_left(self._ordered, data, key=self._bytes.__getitem__)
+        longer = itertools.takewhile(lambda i: self._bytes[i].startswith(data), self._ordered[begin:])
+        shorter = (self._whole.get(data[:length]) for length in range(1, len(data)))
+        return [*longer, *(i for i in shorter if i is not None)]
 
     def _special_id(self, name: str) -> int:
         token_id: int | None = self._tokenizer.token_to_id(name)

@@ -4,7 +4,7 @@ A process of its own keeps torch out of whatever asks for fills: the asker's eve
 crash or an out-of-memory kill takes down this process only. The lines:
 
     asker  → {"id": 1, "method": "fill", "segments": ["def f(", "):\n"], "present": ["x"],
-              "options": {"steps": 4, "seed": 0, "strength": 1.0, "alternatives": 1}}
+              "options": {"steps": 4, "seed": 0, "strength": 1.0, "alternatives": 1, "single_line": true}}
            → {"id": 1, "method": "cancel"}
     worker → {"event": "ready", "info": {"name": "local", "model": …, "parameters": …, "device": …, "dtype": …}}
            → {"event": "failed", "message": "one sentence"}           the model could not be loaded; the process ends
@@ -48,7 +48,7 @@ class FillService:
             "model": infiller.path.name if infiller.path.name != "checkpoint" else "bundled",
             "parameters": infiller.parameters,
             "device": device,
-            "dtype": str(infiller.network.embedding.dtype).removeprefix("torch."),
+            "dtype": str(infiller.runner.dtype).removeprefix("torch."),
         }
 
     @classmethod
@@ -73,6 +73,16 @@ class FillService:
         masked = MaskedText(tuple(request["segments"]), tuple(request["present"]))
         for draft in self._infiller.drafts(masked, FillOptions(**request["options"]), cancelled):
             yield _draft(draft)
+
+    def warm_up(self) -> None:
+        """Make the first request as fast as the later ones."""
+        self._infiller.warm_up()
+
+    def anticipate(self, request: Message, idle: Callable[[], bool]) -> None:
+        """Prepare for the keystrokes that may follow a request, as long as nobody waits."""
+        if request["options"]["strength"] >= 1:
+            masked = MaskedText(tuple(request["segments"]), tuple(request["present"]))
+            self._infiller.anticipate(masked, idle)
 
 
 def _draft(draft: Draft) -> Message:
@@ -135,11 +145,17 @@ def serve(service: FillService, lines: TextIO, out: TextIO) -> None:
     """Answer requests until ``lines`` ends."""
     inbox = _Inbox(lines)
     _write(out, {"event": "ready", "info": service.info})
+    if inbox.requests.empty():
+        service.warm_up()
     while (request := inbox.requests.get()) is not None:
         identifier = request["id"]
+        filled = False
         for message in _answers(service, request, inbox):
             _write(out, {"id": identifier, **message})
+            filled = message.get("final", False)
         inbox.forget(identifier)
+        if filled:
+            service.anticipate(request, inbox.requests.empty)
 
 
 def _answers(service: FillService, request: Message, inbox: _Inbox) -> Iterator[Message]:

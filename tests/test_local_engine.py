@@ -64,7 +64,8 @@ def test_the_worker_gets_segments_present_text_and_options(make_engine: MakeEngi
     request = log.entries("fill")[0]
     assert request["segments"] == ["a\n", "😋", "c"]
     assert request["present"] == ["old", "older"]
-    assert request["options"] == {"steps": 1, "seed": 7, "strength": 0.5, "alternatives": 3}
+    sent = {"steps": 1, "seed": 7, "strength": 0.5, "alternatives": 3, "single_line": False}
+    assert request["options"] == sent
 
 
 def test_the_worker_is_started_by_the_first_request_and_kept(make_engine: MakeEngine, log: WorkerLog) -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -36,7 +37,10 @@ def test_options_reach_the_engine() -> None:
     engine = FakeEngine()
     options = FillOptions(steps=2, seed=7, strength=0.5, alternatives=3)
     list(pipeline.drafts(masked("«»"), engine, options, never))
-    assert engine.requests[0].options == options
+    list(pipeline.drafts(masked("«a\nb»"), engine, options, never))
+    in_line, in_lines = (request.options for request in engine.requests)
+    assert in_line == replace(options, single_line=True)
+    assert in_lines == options
 
 
 def test_fills_get_the_line_endings_of_their_surroundings() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgemma_lsp.masked import Region
-from dgemma_lsp.regions import Silence, completion_region, selection_region
+from dgemma_lsp.regions import Silence, completion_region, selection_region, stays_in_line
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -99,3 +99,20 @@ def test_a_region_lies_in_its_selection_and_only_blanks_are_left_out(text: str, 
 def marking(text: str, region: Region | None) -> str:
     assert region is not None
     return text[: region.start] + "«" + text[region.start : region.end] + "»" + text[region.end :]
+
+
+@pytest.mark.parametrize(
+    ("marked", "wanted"),
+    [
+        pytest.param("x = «»\n", True, id="the rest of a line"),
+        pytest.param("print(«a, b»)\n", True, id="a selection inside a line"),
+        pytest.param("if x:\n    «»\n", False, id="an empty line behind a colon: a block"),
+        pytest.param("x = 1\n«»\n", True, id="an empty line behind a statement"),
+        pytest.param("if x:\n    «a()\n    b()»\n", False, id="a selection of two lines"),
+        pytest.param("«»", True, id="an empty document"),
+    ],
+)
+def test_a_region_inside_a_line_stays_there(marked: str, wanted: bool) -> None:
+    start = marked.index("«")
+    region = Region(start, marked.index("»") - 1)
+    assert stays_in_line(marked.replace("«", "").replace("»", ""), region) is wanted

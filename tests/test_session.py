@@ -90,7 +90,7 @@ def test_a_fill_goes_through_the_pipeline() -> None:
         assert rejected.best is None
 
     run(test)
-    assert engine.requests[0].options == FillOptions(seed=3)
+    assert engine.requests[0].options == FillOptions(seed=3, single_line=True)
     session.close()
     assert engine.closed
 

@@ -30,12 +30,14 @@ class FillOptions:
         seed: of the noise; the same seed, document and model give the same fill on the same machine.
         strength: 1.0 forgets the text that stands in the regions, lower values keep more of it; above 0.
         alternatives: how many fills of the same regions are denoised in one batch.
+        single_line: whether the first region is filled with no more than a line.
     """
 
     steps: int = 4
     seed: int = 0
     strength: float = 1.0
     alternatives: int = 1
+    single_line: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1:

@@ -399,6 +399,7 @@ def _request(segments: tuple[str, ...], present: tuple[str, ...], options: FillO
             "seed": options.seed,
             "strength": options.strength,
             "alternatives": options.alternatives,
+            "single_line": options.single_line,
         },
     }
 

@@ -6,6 +6,9 @@ One *row* is one prompt with several canvases over it:
 - *inner* canvases continue the prefix from some token to the end of its line, seeing only the prompt before that token.
   They cost a few slots each and no prompt of their own, and give a short run many more targets.
 
+Behind the prompt, where no canvas looks, stands the *continuation*: a mark, the first region's text and ``<end>``. The
+encoder so learns to write a region token by token, knowing what follows it (see `writing`).
+
 Regions are cut at character positions, in the middle of identifiers too. This module knows nothing of networks.
 """
 
@@ -22,7 +25,7 @@ from torch import Tensor
 from tree_sitter import Language, Node, Parser
 
 from dgemma_model.drafting import draft
-from dgemma_model.layout import Layout, arrange, bucket, drafted
+from dgemma_model.layout import Layout, arrange, bucket, drafted, partial
 from dgemma_model.tokenizer import Tokenizer
 
 NODE_KINDS = frozenset(
@@ -72,10 +75,11 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A prompt and the canvases over it."""
+    """A prompt, what the encoder is to write behind it, and the canvases over the prompt."""
 
     layout: Layout
     canvases: list[Canvas]
+    continuation: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Batch:
     """Rows as tensors; ``[rows, prompt]`` and ``[rows, slots]``.
 
     Attributes:
-        lengths: tokens of each prompt [rows].
+        lengths: tokens of each prompt and its continuation [rows].
         start: tokens of a canvas that begins as a draft; −1 where it begins as noised targets.
         group: which canvas a slot belongs to; −1 where there is none.
         visible: prompt tokens that a slot may see.
@@ -177,6 +181,15 @@ def _walk(root: Node) -> Iterator[Span]:
         stack.extend(cursor.named_children)
 
 
+def healed(text: str, spans: Sequence[Span]) -> list[Span]:
+    """The spans with the partial word before each one, as serving has them (`layout.MaskedText.healed`)."""
+    starts = [0, *(end for _, end in spans)]
+    return [
+        (start - len(partial(text[after:start])), end)
+        for after, (start, end) in zip(starts, spans, strict=False)
+    ]
+
+
 def _disjoint(spans: list[Span]) -> list[Span]:
     kept: list[Span] = []
     for start, end in sorted(spans):
@@ -198,6 +211,7 @@ class RowMaker:
     def row(self, text: str, spans: list[Span]) -> Row | None:
         """The row of ``text`` with ``spans`` cut out; None when a region is too long for the canvas."""
         encode = self._tokenizer.encode
+        typed, spans = spans, healed(text, spans)
         truths = [encode(text[start:end]) for start, end in spans]
         slots = [self._width(len(truth)) for truth in truths]
         if sum(slots) > self._shape.canvas or any(len(t) >= s for t, s in zip(truths, slots, strict=True)):
@@ -206,26 +220,27 @@ class RowMaker:
         reach = self._shape.suffix * self._shape.characters_per_token
         end = spans[-1][1]
         later.append(encode(text[end : end + reach])[: self._rng.randrange(8, self._shape.suffix + 1)])
-        room = self._shape.prompt - 1 - sum(map(len, later))
+        continuation = [self._tokenizer.write_id, *truths[0], self._tokenizer.end_id]
+        room = self._shape.prompt - 1 - sum(map(len, later)) - len(continuation)
         if room < 16:
             return None
         reach = room * self._shape.characters_per_token
         prefix = encode(text[max(0, spans[0][0] - reach) : spans[0][0]])[-room:]
         layout = arrange(self._tokenizer.bos_id, prefix, later, slots)
-        canvases = [*self._main(layout, truths, self._drafts(text, spans, slots))]
+        canvases = [*self._main(layout, truths, self._drafts(text, typed, spans, slots))]
         canvases += self._inner(
             layout, prefix, text, spans[0][0], self._shape.canvas - sum(map(_size, canvases))
         )
-        return Row(layout, canvases)
+        return Row(layout, canvases, continuation)
 
-    def _drafts(self, text: str, spans: list[Span], slots: Sequence[int]) -> list[int]:
+    def _drafts(self, text: str, typed: list[Span], spans: list[Span], slots: Sequence[int]) -> list[int]:
         """The drafts of all regions, one behind the other; empty unless every region has one."""
         start: list[int] = []
-        for (begin, end), width in zip(spans, slots, strict=True):
-            found = draft(text[:begin], text[end:])
+        for (cursor, end), (begin, _), width in zip(typed, spans, slots, strict=True):
+            found = draft(text[:cursor], text[end:])
             if found is None:
                 return []
-            start += drafted(self._tokenizer, found, width)
+            start += drafted(self._tokenizer, self._tokenizer.encode(text[begin:cursor] + found), width)
         return start
 
     def _width(self, tokens: int) -> int:
@@ -264,7 +279,8 @@ class RowMaker:
             start: list[int] = []
             if self._rng.random() < self._shape.inner_drafts:
                 here = cut - len(self._tokenizer.decode_lossy(prefix[begin:]))
-                start = self._drafts(text, [(here, Cutter.line(text, here)[1])], [width])
+                line = [(here, Cutter.line(text, here)[1])]
+                start = self._drafts(text, line, line, [width])
             positions = list(range(1 + begin, 1 + begin + width))
             yield Canvas(ids, weights, start, positions, len(layout.prompt) - len(prefix) + begin)
 
@@ -275,16 +291,21 @@ def _size(canvas: Canvas) -> int:
 
 def collate(rows: Sequence[Row], shape: Shape, pad: int) -> Batch:
     """Rows as tensors, padded to ``shape``."""
-    prompt = [_fill(row.layout.prompt, shape.prompt, pad) for row in rows]
-    positions = [_fill(row.layout.prompt_positions, shape.prompt, 0) for row in rows]
+    prompt = [_fill(row.layout.prompt + row.continuation, shape.prompt, pad) for row in rows]
+    positions = [_fill(_prompt_positions(row), shape.prompt, 0) for row in rows]
     slots = [_slots(row.canvases, shape.canvas, pad) for row in rows]
     targets, start, at, group, visible, weights = (
         torch.tensor(column) for column in zip(*slots, strict=True)
     )
-    lengths = torch.tensor([len(row.layout.prompt) for row in rows])
+    lengths = torch.tensor([len(row.layout.prompt) + len(row.continuation) for row in rows])
     return Batch(
         torch.tensor(prompt), torch.tensor(positions), lengths, targets, start, at, group, visible, weights
     )
+
+
+def _prompt_positions(row: Row) -> list[int]:
+    begin = row.layout.writing_position
+    return [*row.layout.prompt_positions, *range(begin, begin + len(row.continuation))]
 
 
 def _fill(values: list[int], width: int, filler: int) -> list[int]:

@@ -17,13 +17,15 @@ _ROWS = 256
 class _CappedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, weights: Tensor, cap: float
+        ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, weights: Tensor, cap: float, bf16: bool
     ) -> Tensor:
         d_states, d_weight = torch.empty_like(states), torch.zeros_like(weight)
+        kind = torch.bfloat16 if bf16 else states.dtype
+        factor, rows_as, transposed = weight.to(kind), states.to(kind), weight.t().to(kind)
         losses = torch.empty_like(weights)
         for start in range(0, len(states), _ROWS):
             rows = slice(start, start + _ROWS)
-            capped = (states[rows] @ weight.t()).div_(cap).tanh_()
+            capped = (rows_as[rows] @ transposed).to(states.dtype).div_(cap).tanh_()
             slope = capped.square().neg_().add_(1)  # of tanh
             scores = capped.mul_(cap)
             wanted = targets[rows].unsqueeze(1)
@@ -35,19 +37,20 @@ class _CappedCrossEntropy(torch.autograd.Function):
             gradient = exponentials.div_(total)
             gradient.scatter_add_(1, wanted, torch.full_like(right, -1.0))
             gradient.mul_(slope).mul_(weights[rows].unsqueeze(1))
-            torch.mm(gradient, weight, out=d_states[rows])
-            d_weight.addmm_(gradient.t(), states[rows])
+            rounded = gradient.to(kind)
+            d_states[rows] = rounded @ factor
+            d_weight += rounded.t() @ rows_as[rows]
         ctx.save_for_backward(d_states, d_weight)
         return losses @ weights
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
         d_states, d_weight = ctx.saved_tensors
-        return d_states * gradients[0], d_weight * gradients[0], None, None, None
+        return d_states * gradients[0], d_weight * gradients[0], None, None, None, None
 
 
 def capped_cross_entropy(
-    states: Tensor, weight: Tensor, targets: Tensor, weights: Tensor, cap: float
+    states: Tensor, weight: Tensor, targets: Tensor, weights: Tensor, cap: float, bf16: bool = False
 ) -> Tensor:
     """Weighted sum of the cross-entropies of ``cap * tanh(states @ weight.T / cap)``.
 
@@ -57,9 +60,10 @@ def capped_cross_entropy(
         targets: token ids [rows].
         weights: of each row [rows]; rows of weight 0 should be left out beforehand, they cost as much as others.
         cap: the soft cap.
+        bf16: whether the matrix products run in bfloat16.
 
     Returns:
         A scalar in nats.
     """
-    loss: Tensor = _CappedCrossEntropy.apply(states, weight, targets, weights, cap)  # type: ignore[no-untyped-call]
+    loss: Tensor = _CappedCrossEntropy.apply(states, weight, targets, weights, cap, bf16)  # type: ignore[no-untyped-call]
     return loss

@@ -28,9 +28,15 @@ class Muon(torch.optim.Optimizer):
     """Optimiser for parameters [..., rows, columns]; everything else belongs to AdamW."""
 
     def __init__(
-        self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        bf16: bool = False,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._type = torch.bfloat16 if bf16 else torch.float32
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -47,7 +53,7 @@ class Muon(torch.optim.Optimizer):
         gradient = parameter.grad
         assert gradient is not None
         momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        direction = orthogonalised(gradient.lerp(momentum, group["momentum"]))
+        direction = orthogonalised(gradient.lerp(momentum, group["momentum"]).to(self._type))
         rows, columns = parameter.shape[-2:]
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.add_(direction, alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)

@@ -2,7 +2,7 @@
 
 The same script runs on one CPU or one GPU, for a given time, and goes on from its last state where there is one.
 Each step: encode the prompts, noise the canvases (t ~ U(0, 1), a share of them fully; uniform replacement, as
-DiffusionGemma has no mask token), denoise them, half of the time a second time with the first answer as
+DiffusionGemma has no mask token), denoise them, some of the time a second time with the first answer as
 self-conditioning, and add the encoder's next-token loss. The learning rate warms up, stays, and falls to zero in the
 last part of the time (warm-stable-decay, Hu et al., "MiniCPM", 2024); the state before the fall is kept, so that a
 later run can go on from there.
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from dgemma_model.config import NetworkConfig
 from dgemma_model.layout import LAYOUT_KEY, Budget
-from dgemma_model.load import CONFIG, parameter_count, save
+from dgemma_model.load import CONFIG, load, parameter_count, save
 from dgemma_model.network import Experts, KeysValues, Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train import compiled
@@ -45,11 +45,11 @@ class Recipe:
         matrix_lr, other_lr: peak learning rates of Muon and of AdamW.
         warmup: steps.
         fully_noised: share of canvases with t = 1, where serving begins.
-        encoder_share: of the prompt's tokens whose next-token loss is computed in a step.
         pad_share: of the slots behind ``<end>`` whose loss is computed in a step.
         imbalance: weight of the experts' load balancing.
         characters_per_row: a file gives one row for so many of its characters.
-        bf16: whether matrix products run in bfloat16; slower than float32 on a processor without AMX or AVX512-BF16.
+        bf16: whether matrix products, the loss's and Muon's too, run in bfloat16; slower than float32 on a processor
+            without AMX or AVX512-BF16.
     """
 
     hidden: int = 192
@@ -59,13 +59,12 @@ class Recipe:
     experts: int = 8
     top_k: int = 2
     expert: int = 96
-    rows: int = 16
+    rows: int = 12
     matrix_lr: float = 0.02
     other_lr: float = 0.004
     warmup: int = 40
-    self_conditioning: float = 0.5
+    self_conditioning: float = 0.3
     fully_noised: float = 0.3
-    encoder_share: float = 0.5
     pad_share: float = 0.1
     imbalance: float = 0.01
     characters_per_row: int = 1500
@@ -88,8 +87,9 @@ class Recipe:
         )
 
 
-SHAPE = Shape(prompt=256, canvas=144, suffix=64)
-BUDGET = Budget(prefix=192, suffix=64, between=64)
+TRAINING = "training.json"
+SHAPE = Shape(prompt=512, canvas=144, suffix=96)
+BUDGET = Budget(prefix=384, suffix=96, between=96)
 
 
 def initialise(network: Network, seed: int) -> None:
@@ -116,7 +116,7 @@ def optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
     chosen = {id(parameter) for parameter in inside}
     others = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
     return [
-        Muon(inside, lr=recipe.matrix_lr, weight_decay=0.01),
+        Muon(inside, lr=recipe.matrix_lr, weight_decay=0.01, bf16=recipe.bf16),
         torch.optim.AdamW(others, lr=recipe.other_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
@@ -128,6 +128,10 @@ class Stream:
         self._lines = _offsets(corpus)
         self._corpus, self._tokenizer, self._recipe, self._shape = corpus, tokenizer, recipe, shape
         self.files = 0
+
+    def restart(self, seed: int) -> None:
+        """Draw the rows that follow from another place of the corpus."""
+        self.files = seed % len(self._lines)
 
     def batches(self) -> Iterator[Batch]:
         """Batches of rows, shuffled among some hundred files."""
@@ -146,9 +150,7 @@ class Stream:
         with self._corpus.open("rb") as file:
             while True:
                 epoch, index = divmod(self.files, len(self._lines))
-                order = random.Random(f"{self._recipe.seed} epoch {epoch}").sample(
-                    self._lines, len(self._lines)
-                )
+                order = _order(self._lines, self._recipe.seed, epoch)
                 file.seek(order[index])
                 text = json.loads(file.readline())["text"]
                 self.files += 1
@@ -156,6 +158,20 @@ class Stream:
                     row = maker.row(text, spans)
                     if row is not None:
                         yield row
+
+
+def read_last(corpus: Path, seed: int, count: int) -> list[str]:
+    """The files that training reads last in its first epoch."""
+    with corpus.open("rb") as file:
+        texts = []
+        for offset in _order(_offsets(corpus), seed, 0)[-count:]:
+            file.seek(offset)
+            texts.append(json.loads(file.readline())["text"])
+        return texts
+
+
+def _order(lines: list[int], seed: int, epoch: int) -> list[int]:
+    return random.Random(f"{seed} epoch {epoch}").sample(lines, len(lines))
 
 
 def _offsets(path: Path) -> list[int]:
@@ -188,7 +204,7 @@ def step_losses(
     device = network.embedding.device
     with half_precision(device, recipe):
         states, kept = network.encode(batch.prompt.to(device), batch.prompt_positions.to(device))
-    encoder = _encoder_loss(network, states, batch, recipe, generator)
+    encoder = _encoder_loss(network, states, batch, recipe)
     canvas = noised(batch, network.config.vocab_size, recipe, generator).to(device)
     positions, mask = batch.positions.to(device), batch.mask.to(device)
     belief = None
@@ -198,8 +214,7 @@ def step_losses(
         decoded = network.decode(canvas, positions, kept, belief, mask)
     final = network.final(decoded.float()).flatten(0, 1)
     weights = _thinned(batch.weights.flatten(), recipe.pad_share, generator)
-    rows = weights.nonzero().squeeze(1)
-    loss = _cross_entropy(network, final, batch.targets.flatten(), weights, rows)
+    loss = _cross_entropy(network, final, batch.targets.flatten(), weights, recipe)
     routers = [module.imbalance for module in network.modules() if isinstance(module, Experts)]
     return encoder, loss, torch.stack([value for value in routers if value is not None]).mean()
 
@@ -235,24 +250,28 @@ def _first_answer(
     return torch.stack(beliefs)
 
 
-def _encoder_loss(
-    network: Network, states: Tensor, batch: Batch, recipe: Recipe, generator: torch.Generator
-) -> Tensor:
-    """Next-token loss of a random share of the prompt's tokens, where the next one stands right behind."""
+def _encoder_loss(network: Network, states: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
+    """Next-token loss of the prompt and its continuation, where the next token stands right behind."""
     inside = torch.arange(1, states.shape[1]) < batch.lengths.unsqueeze(1)
     follows = batch.prompt_positions.diff() == 1
-    drawn = torch.rand(inside.shape, generator=generator) < recipe.encoder_share
-    weights = (inside & follows & drawn).float().flatten()
+    weights = (inside & follows).float().flatten()
     final = network.final(states[:, :-1].float()).flatten(0, 1)
     targets = batch.prompt[:, 1:].flatten()
-    return _cross_entropy(network, final, targets, weights, weights.nonzero().squeeze(1))
+    return _cross_entropy(network, final, targets, weights, recipe)
 
 
-def _cross_entropy(network: Network, final: Tensor, targets: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
-    device = final.device
+def _cross_entropy(
+    network: Network, final: Tensor, targets: Tensor, weights: Tensor, recipe: Recipe
+) -> Tensor:
+    device, rows = final.device, weights.nonzero().squeeze(1)
     chosen = weights[rows].to(device)
     total = capped_cross_entropy(
-        final[rows.to(device)], network.embedding, targets[rows].to(device), chosen, network.config.softcap
+        final[rows.to(device)],
+        network.embedding,
+        targets[rows].to(device),
+        chosen,
+        network.config.softcap,
+        recipe.bf16,
     )
     return total / chosen.sum()
 
@@ -283,6 +302,7 @@ class Run:
         self.stream = Stream(arguments.corpus, self.tokenizer, recipe, SHAPE)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.step, self.tokens, self.seconds = 0, 0, 0.0
+        self.made = 0  # steps since the start of this process
         self.losses = Losses()
 
     def resume(self, path: Path) -> None:
@@ -294,6 +314,14 @@ class Run:
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
         self.stream.files = state["files"]
         self.generator.set_state(state["generator"].cpu())
+
+    def begin(self, checkpoint: Path) -> None:
+        """Begin with the weights of a checkpoint and new optimisers."""
+        self.network.load_state_dict(load(checkpoint, self.arguments.device).state_dict())
+        training = json.loads((checkpoint / TRAINING).read_text("utf-8"))
+        self.tokens, self.seconds = training["tokens"], training["seconds"]
+        self.generator.manual_seed(self.tokens)
+        self.stream.restart(self.tokens)
 
     def store(self, path: Path) -> None:
         """Write everything needed to go on, by way of a temporary file: a stop in the middle loses nothing."""
@@ -330,7 +358,7 @@ class Run:
             "parameters": parameter_count(self.network),
             "recipe": asdict(self.recipe),
         }
-        (folder / "training.json").write_text(json.dumps(training, indent=2) + "\n", "utf-8")
+        (folder / TRAINING).write_text(json.dumps(training, indent=2) + "\n", "utf-8")
 
     def train(self) -> None:
         """Train until the time is up."""
@@ -367,8 +395,8 @@ class Run:
                 group["lr"] = peak * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.losses.add(encoder, canvas, imbalance, 0.98 if self.step > 50 else 0.5)
-        self.step += 1
+        self.losses.add(encoder, canvas, imbalance, min(0.98, self.made / (self.made + 1)))
+        self.step, self.made = self.step + 1, self.made + 1
         self.tokens += int(batch.lengths.sum()) + int((batch.group >= 0).sum())
 
     def _report(self, seconds: float) -> None:
@@ -404,6 +432,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--state", type=Path, default=Path(".training"), help="folder of the state to go on from"
     )
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint whose weights to begin with where there is no state"
+    )
     parser.add_argument("--out", type=Path, default=Path(".training/export"), help="folder of the checkpoint")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument(
@@ -413,7 +444,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
-        "--bf16", action="store_true", help="bfloat16 matrix products: for a GPU, or a CPU with AMX"
+        "--bf16",
+        action="store_true",
+        help="bfloat16 matrix products: for a GPU, or a CPU with AMX or AVX512-BF16",
     )
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     arguments = parser.parse_args(argv)
@@ -423,6 +456,8 @@ def main(argv: list[str] | None = None) -> None:
     state = arguments.state / "state.pt"
     if state.exists():
         run.resume(state)
+    elif arguments.start:
+        run.begin(arguments.start)
     print(f"{parameter_count(run.network) / 1e6:.2f} M parameters, step {run.step}", file=sys.stderr)
     with compiled.layers() if arguments.compile else contextlib.nullcontext():
         run.train()

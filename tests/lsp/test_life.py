@@ -78,7 +78,8 @@ def test_wrong_settings_are_told_and_the_others_hold(start_server: StartServer, 
         client.wait_for_message("window/showMessage", expected)
     uri = client.open("x = \n")
     assert client.complete(uri, 0, 4)
-    assert log.entries("fill")[0]["options"] == {"steps": 2, "seed": 0, "strength": 1.0, "alternatives": 1}
+    sent = log.entries("fill")[0]["options"]
+    assert sent == {"steps": 2, "seed": 0, "strength": 1.0, "alternatives": 1, "single_line": True}
 
 
 def test_settings_may_change(start_server: StartServer, log: WorkerLog) -> None:

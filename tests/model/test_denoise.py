@@ -9,15 +9,20 @@ from hypothesis import strategies as st
 
 from dgemma_model.denoise import Canvas, Schedule, State, denoise
 from dgemma_model.errors import Cancelled
-from dgemma_model.network import KeysValues, Network
+from dgemma_model.runner import Prompt, Runner
 from tests.model.tiny import network
 
 END = 1
 
 
-def prompt(lean: Network) -> list[KeysValues]:
-    _, kept = lean.encode(torch.randint(2, 96, (1, 9)), torch.arange(9)[None])
-    return kept
+def runner() -> Runner:
+    return Runner(network(), torch.float32)
+
+
+def prompt(lean: Runner) -> Prompt:
+    made = lean.prompt()
+    lean.store(made, torch.randint(2, 96, (9,)), torch.arange(9))
+    return made
 
 
 def canvas(widths: tuple[int, ...] = (6, 4)) -> Canvas:
@@ -28,7 +33,7 @@ def canvas(widths: tuple[int, ...] = (6, 4)) -> Canvas:
 
 def states(schedule: Schedule, made: Canvas | None = None) -> list[State]:
     torch.manual_seed(0)
-    lean = network()
+    lean = runner()
     return list(denoise(lean, prompt(lean), made or canvas(), END, schedule, lambda: False))
 
 
@@ -58,7 +63,7 @@ def test_alternatives_differ_and_the_first_is_what_a_batch_of_one_gives() -> Non
 
 
 def test_cancellation_is_seen_before_every_step() -> None:
-    lean, asked = network(), []
+    lean, asked = runner(), []
     steps = denoise(lean, prompt(lean), canvas(), END, Schedule(), lambda: len(asked) == 2)
     with pytest.raises(Cancelled):
         asked.extend(state.step for state in steps)
@@ -66,7 +71,7 @@ def test_cancellation_is_seen_before_every_step() -> None:
 
 
 def test_all_regions_are_denoised_by_each_single_step() -> None:
-    lean = network()
+    lean = runner()
     calls = []
     decode = lean.decode
 
@@ -81,7 +86,7 @@ def test_all_regions_are_denoised_by_each_single_step() -> None:
 
 def test_a_region_sees_the_other_one() -> None:
     torch.manual_seed(0)
-    lean = network()
+    lean = runner()
     kept, at = prompt(lean), torch.arange(9, 19)[None]
     ids = torch.randint(2, 96, (1, 10))
     changed = ids.clone()
@@ -91,7 +96,7 @@ def test_a_region_sees_the_other_one() -> None:
 
 
 def test_it_stops_when_the_regions_are_settled() -> None:
-    lean = network()
+    lean = runner()
     sure = 30.0 * torch.nn.functional.one_hot(torch.arange(20, 30), 96).float()
     lean.logits = lambda states: sure.expand(len(states), -1, -1)  # type: ignore[assignment, method-assign]
     drafts = list(denoise(lean, prompt(lean), canvas(), END, Schedule(steps=30), lambda: False))
@@ -103,7 +108,7 @@ def test_text_that_is_held_stays_while_the_network_is_unsure() -> None:
     empty = canvas((8,))
     start, held = torch.arange(30, 38), torch.ones(8, dtype=torch.bool)
     made = Canvas(empty.positions, empty.runs, start, held, empty.pinned)
-    lean = network()
+    lean = runner()
     seen = []
     decode = lean.decode
 

@@ -15,6 +15,9 @@ from tests.model.tiny import infiller
 TWO = MaskedText(("def add(a, b):\n    return ", "\n\n\nprint(add(", "))\n"), ("", ""))
 
 
+LINES = "".join(f"value_{n} = compute({n}, other)\n" for n in range(120))
+
+
 def drafts(masked: MaskedText, options: FillOptions, own: Infiller | None = None) -> list[Draft]:
     return list((own or infiller()).drafts(masked, options, lambda: False))
 
@@ -51,19 +54,52 @@ def test_alternatives_are_ranked_and_different() -> None:
 def test_gentle_strength_begins_with_the_present_text() -> None:
     own = infiller()
     seen: list[torch.Tensor] = []
-    decode = own.network.decode
+    decode = own.runner.decode
 
     def watched(ids: torch.Tensor, *rest: object) -> torch.Tensor:
         seen.append(ids)
         return decode(ids, *rest)  # type: ignore[arg-type]
 
-    own.network.decode = watched  # type: ignore[assignment, method-assign]
+    own.runner.decode = watched  # type: ignore[assignment, method-assign]
     present = "total = first + second"
     masked = MaskedText(("def f(first, second):\n    ", "\n    return total\n"), (present,))
     drafts(masked, FillOptions(steps=1, strength=0.1), own)
     tokens = torch.tensor(own.tokenizer.encode(present))
     kept = (seen[0][0, : len(tokens)] == tokens).float().mean()
     assert kept > 0.5
+
+
+def test_typing_encodes_a_few_tokens_for_each_character_and_never_the_whole_prompt_again() -> None:
+    own = infiller()
+    before, after = LINES[: LINES.index("value_60")], LINES[LINES.index("value_61") :]
+    typed = (
+        "value_60 = compute(60, another_one, and=1, something=2, else_=[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])"
+    )
+    encoded = []
+    for length in range(len(typed)):
+        masked = MaskedText((before + typed[:length], "\n" + after), ("",))
+        made = drafts(masked, FillOptions(steps=1, single_line=True), own)
+        encoded.append(made[-1].encoded_tokens)
+        own.anticipate(masked, lambda: True)
+    assert encoded[0] > 60
+    assert max(encoded[1:]) <= 8
+
+
+def test_looking_ahead_stops_when_somebody_waits() -> None:
+    own = infiller()
+    own.anticipate(MaskedText((LINES, "\n"), ("",)), lambda: False)
+    made = drafts(MaskedText((LINES, "\n"), ("",)), FillOptions(steps=1), own)[-1]
+    assert made.encoded_tokens == made.prompt_tokens
+
+
+@pytest.mark.parametrize("begun", ["val", "x = ", "value_", "print(", "q"])
+def test_a_fill_goes_on_behind_the_word_that_was_begun(begun: str) -> None:
+    masked = MaskedText((LINES + begun, "\n" + LINES), ("",))
+    for draft in drafts(masked, FillOptions(steps=3, single_line=True)):
+        fill = draft.alternatives[0][0]
+        assert "".join(text for text, _, _ in fill.slots) == fill.text or not fill.complete
+    assert "\n" not in fill.text
+    assert 0 < fill.confidence <= 1
 
 
 def test_cancelling_ends_it() -> None:

@@ -12,11 +12,13 @@ from dgemma_model.errors import ModelError
 from dgemma_model.layout import (
     ALIGNMENT,
     BUCKETS,
+    RESERVED,
     Budget,
     MaskedText,
     arrange,
     bucket,
     lay_out,
+    partial,
     prefix_tokens,
     suffix_tokens,
 )
@@ -30,16 +32,16 @@ LINES = "".join(f"value_{n} = compute({n}, other)\n" for n in range(200))
 def test_the_prompt_is_bos_then_what_follows_then_the_prefix() -> None:
     layout = arrange(bos=2, prefix=[10, 11, 12], later=[[20, 21]], slots=[16])
     assert layout.prompt == [2, 20, 21, 10, 11, 12]
-    assert layout.prompt_positions == [0, 32, 33, 1, 2, 3]
+    assert layout.prompt_positions == [0, 96, 97, 1, 2, 3]
     assert layout.canvas_positions == list(range(4, 20))
 
 
 def test_every_region_lies_between_its_neighbours() -> None:
     layout = arrange(bos=2, prefix=[10, 11], later=[[20, 21, 22], [30]], slots=[16, 32])
     assert layout.canvas_positions[:16] == list(range(3, 19))
-    assert layout.prompt_positions[1:4] == [32, 33, 34]
-    assert layout.canvas_positions[16:] == list(range(35, 67))
-    assert layout.prompt_positions[4] == 67
+    assert layout.prompt_positions[1:4] == [96, 97, 98]
+    assert layout.canvas_positions[16:] == list(range(99, 131))
+    assert layout.prompt_positions[4] == 131
     assert layout.runs == [slice(0, 16), slice(16, 48)]
 
 
@@ -67,6 +69,36 @@ def test_typing_moves_the_text_behind_the_region_only_once_in_a_while() -> None:
     assert moves <= 200 / ALIGNMENT + 1
 
 
+def test_widening_a_narrow_region_moves_nothing() -> None:
+    narrow, wide = (arrange(2, [7] * 40, [[8] * 3], [slots]) for slots in (16, RESERVED))
+    assert narrow.prompt_positions == wide.prompt_positions
+
+
+def test_a_region_begins_where_its_first_token_begins() -> None:
+    cases = {
+        "def f(self) -> s": " s",
+        "    ": "",
+        "    retu": "retu",
+        "return ": " ",
+        "x = foo(": "(",
+        "a.b.c": "c",
+        "x = [1,  ": "",
+        "f(x))": "))",
+        "": "",
+        "\n": "",
+        "x = 'été": "été",
+        "a" * 50: "",
+    }
+    assert {text: partial(text) for text in cases} == cases
+
+
+@given(st.lists(st.text("ab .(\n", max_size=12), min_size=2, max_size=4))
+def test_healing_moves_text_into_the_regions_and_loses_none(segments: list[str]) -> None:
+    healed = MaskedText(tuple(segments), ("",) * (len(segments) - 1)).healed()
+    joined = [text + begun for text, begun in zip(healed.segments, (*healed.begun, ""), strict=True)]
+    assert joined == segments
+
+
 def test_a_bucket_holds_the_tokens_and_the_end() -> None:
     assert [bucket(n) for n in (0, 15, 16, 63, 64, 255, 256, 9999)] == [16, 16, 32, 64, 128, 256, 256, 256]
 
@@ -80,8 +112,8 @@ def test_text_far_from_the_region_is_left_out_within_the_budget() -> None:
 def test_the_prefix_keeps_its_beginning_while_somebody_types() -> None:
     beginnings = set()
     for typed in range(120):
-        tokens = prefix_tokens(LINES + "another_name = 1 + 2 + 3\n" * 5 + "x" * typed, TOKENIZER, 64)
-        assert len(tokens) <= 64
+        tokens = prefix_tokens(LINES + "another_name = 1 + 2 + 3\n" * 5 + "x" * typed, TOKENIZER, 256)
+        assert 192 < len(tokens) <= 256
         beginnings.add(tuple(tokens[:3]))
     assert len(beginnings) <= 3
 

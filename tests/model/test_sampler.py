@@ -61,8 +61,24 @@ def test_noise_depends_on_the_seed_alone() -> None:
 
 def test_drawing_follows_the_probabilities_and_is_greedy_at_temperature_zero() -> None:
     generator = torch.Generator().manual_seed(0)
-    probabilities = torch.tensor([0.7, 0.3, 0.0]).expand(1, 4000, 3)
-    assert sampler.draw(probabilities, 0.0, generator).eq(0).all()
-    drawn = sampler.draw(probabilities, 1.0, generator)
+    scores = torch.tensor([0.7, 0.3, 0.0]).log().expand(1, 4000, 3) + 5
+    assert sampler.draw(scores, 0.0, generator).eq(0).all()
+    drawn = sampler.draw(scores, 1.0, generator)
     assert abs(float(drawn.eq(0).float().mean()) - 0.7) < 0.03
     assert not drawn.eq(2).any()
+
+
+@given(
+    seed=st.integers(0, 99), vocabulary=st.sampled_from([64, 96, 256, 1000]), sharpness=st.floats(0.01, 30)
+)
+def test_entropy_and_the_likeliest_are_the_slow_obvious_ones(
+    seed: int, vocabulary: int, sharpness: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores = 30 * torch.tanh(sharpness * torch.randn(2, 5, vocabulary, generator=generator) / 30)
+    probabilities = scores.softmax(-1)
+    best = sampler.likeliest(probabilities)
+    assert torch.equal(best, probabilities.argmax(-1))
+    own = sampler.entropy(probabilities, scores, best)
+    torch.testing.assert_close(own, torch.special.entr(probabilities).sum(-1), rtol=1e-4, atol=1e-4)
+    assert (own >= 0).all()

@@ -210,3 +210,10 @@ def test_the_command_line_explains_what_went_wrong(
     assert "too little text" in capsys.readouterr().err
     assert training.main(["--corpus", str(tmp_path), "--out", str(CHECKPOINT)]) == 1
     assert "--force" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", [b"ter", b" retur", b"(", b"\n  ", "é".encode(), b"\xff", b"zzqx"])
+def test_tokens_that_cover_a_beginning_are_those_that_agree_with_it(data: bytes) -> None:
+    every = ((i, TOKENIZER.token_bytes(i)) for i in range(TOKENIZER.vocab_size))
+    agree = [i for i, own in every if own and (own.startswith(data) or data.startswith(own))]
+    assert sorted(TOKENIZER.covering(data)) == agree

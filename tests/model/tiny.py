@@ -50,4 +50,4 @@ def infiller(seed: int = 0) -> Infiller:
     """Fills with nonsense, by the real path."""
     own = tokenizer()
     config = replace(TINY, vocab_size=own.vocab_size)
-    return Infiller(network(config, seed), own, Budget(prefix=64, suffix=24, between=24), CHECKPOINT)
+    return Infiller(network(config, seed), own, Budget(prefix=160, suffix=24, between=24), CHECKPOINT)

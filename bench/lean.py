@@ -1,0 +1,221 @@
+"""``python -m bench.lean``: what the runner's parts take, beside transformers' own classes on the same weights.
+
+One thread unless OMP_NUM_THREADS says otherwise. Ratios are of neighbouring runs, so that they hold on a busy
+machine too. ``--products`` instead compares ways to multiply the few rows of a canvas with a weight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from bench.figures import Figure, described, table, this_machine
+from bench.processes import Stopwatch
+from dgemma_model import sampler
+from dgemma_model.config import NetworkConfig
+from dgemma_model.load import BUNDLED, load, parameter_count, stock_model
+from dgemma_model.network import Network
+from dgemma_model.runner import Prompt, Runner
+
+SLOTS, CONTEXT, WRITTEN = 32, 1024, 512
+ROWS, ROW = 6, 12
+LARGE = NetworkConfig(
+    vocab_size=8192,
+    hidden_size=384,
+    intermediate_size=768,
+    num_attention_heads=6,
+    num_key_value_heads=2,
+    head_dim=64,
+    num_experts=8,
+    top_k_experts=2,
+    moe_intermediate_size=192,
+    global_layers=(False,) * 7 + (True,),
+)
+PRODUCTS = (
+    (384, 640),
+    (384, 1536),
+    (768, 384),
+    (384, 3072),
+    (1536, 384),
+    (384, 8192),
+    (192, 768),
+    (192, 8192),
+)
+"""In and out of linear layers."""
+
+Step = Callable[[], object]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.lean", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--products", action="store_true", help="compare matrix products")
+    arguments = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    print(described(this_machine()), "\n", flush=True)
+    if arguments.products:
+        _products(arguments.rounds)
+        return 0
+    figures: list[Figure] = []
+    for name, network in (("28 M", _large()), ("bundled", load(BUNDLED))):
+        print(f"{name}: {parameter_count(network) / 1e6:.1f} M parameters", file=sys.stderr, flush=True)
+        figures += measure(name, network, arguments.rounds)
+    print(table(figures))
+    return 0
+
+
+def _large() -> Network:
+    torch.manual_seed(0)
+    network = Network(LARGE)
+    for parameter in network.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, 0.0, 0.05)
+    return network.eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def measure(name: str, network: Network, rounds: int) -> list[Figure]:
+    """Every kind of pass of the runner, and of stock transformers those that it has."""
+    runner = Runner(network)
+    own, stock = _own(runner), _stock(network)
+    large = name != "bundled"
+    targets = {"step": 10.0, "cold": 100.0, "one more": 10.0} if large else {}
+    wanted = {"step": 3.0}
+    figures: list[Figure] = []
+    for what, run in own.items():
+        other = stock.get(what.split(":")[0])
+        pairs = [(_milliseconds(run), None if other is None else _milliseconds(other)) for _ in range(rounds)]
+        kind, _, told = what.partition(":")
+        title = f"{name}, {runner.dtype}: {told}".replace("torch.", "")
+        figures.append(Figure(title, median(a for a, _ in pairs), "ms", targets.get(kind)))
+        ratios = [b / a for a, b in pairs if b is not None]
+        if ratios:
+            figures.append(
+                Figure(f"{title}, faster than transformers by", median(ratios), "×", wanted.get(kind))
+            )
+    return figures
+
+
+def _tokens(vocabulary: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    length = CONTEXT + SLOTS
+    return torch.randint(0, vocabulary, (length,), generator=generator), torch.arange(length)
+
+
+def _own(runner: Runner) -> Mapping[str, Step]:
+    ids, at = _tokens(runner.config.vocab_size)
+    canvas, places = ids[None, CONTEXT:], at[None, CONTEXT:]
+    prompt, shorter = runner.prompt(), runner.prompt()
+    runner.store(prompt, ids[:CONTEXT], at[:CONTEXT])
+    runner.store(shorter, ids[:WRITTEN], at[:WRITTEN])
+    belief = runner.believe(runner.logits(runner.decode(canvas, places, prompt)).softmax(-1))
+    rows, rows_at = ids[: ROWS * ROW].view(ROWS, ROW), at[WRITTEN : WRITTEN + ROW].expand(ROWS, -1)
+
+    def step() -> None:
+        scores = runner.logits(runner.decode(canvas, places, prompt, belief))
+        probabilities = scores.softmax(-1)
+        best = sampler.likeliest(probabilities)
+        entropies = sampler.entropy(probabilities, scores, best)
+        sampler.accept(entropies, (slice(0, SLOTS),), 0.1, 1, 4)
+        runner.believe(probabilities)
+
+    def extend(to: Prompt, length: int, tokens: int) -> torch.Tensor:
+        to.truncate(length)
+        return runner.extend(to, ids[length : length + tokens], at[length : length + tokens])
+
+    def write() -> torch.Tensor:
+        return runner.logits(extend(shorter, WRITTEN, 1)).argmax(-1)
+
+    def judge() -> torch.Tensor:
+        shorter.truncate(WRITTEN)
+        return runner.logits(runner.peek(shorter, rows, rows_at))
+
+    def cold() -> None:
+        runner.store(runner.prompt(), ids[:CONTEXT], at[:CONTEXT])
+
+    return {
+        f"step:one step, {SLOTS} slots over {CONTEXT} tokens, sampler and belief included": step,
+        f"cold:{CONTEXT} tokens of a prompt": cold,
+        "one more:one more token": partial(extend, prompt, CONTEXT, 1),
+        f"write:a token written behind {WRITTEN}": write,
+        f"judge:{ROWS} continuations of {ROW} tokens judged behind {WRITTEN}": judge,
+    }
+
+
+def _stock(network: Network) -> Mapping[str, Step]:
+    model: Any = stock_model(network)
+    ids, at = (row[None] for row in _tokens(network.config.vocab_size))
+    mask = torch.ones(1, 1, CONTEXT, CONTEXT, dtype=torch.bool).tril()
+    masks = {"full_attention": mask, "sliding_attention": mask}
+    prompt = {"input_ids": ids[:, :CONTEXT], "position_ids": at[:, :CONTEXT], "attention_mask": masks}
+    canvas = {"decoder_input_ids": ids[:, CONTEXT:], "decoder_position_ids": at[:, CONTEXT:]}
+    first = model(**prompt, **canvas)
+
+    def step() -> None:
+        # Its sampler is not in here, which is to its advantage.
+        model(past_key_values=first.past_key_values, self_conditioning_logits=first.logits, **canvas)
+
+    return {"step": step, "cold": lambda: model.model.encoder(**prompt)}
+
+
+@torch.inference_mode()
+def _products(rounds: int) -> None:
+    """Microseconds of one linear layer on the rows of a canvas, by each of the ways that were tried."""
+    print("| in × out | " + " | ".join(_ways(8, 8)) + " |\n| --- |" + " ---: |" * len(_ways(8, 8)))
+    for size in PRODUCTS:
+        cells = []
+        for make in _ways(*size).values():
+            # As many weights as don't fit into a cache together, as in a network.
+            runs = [make() for _ in range(max(1, 20_000_000 // (size[0] * size[1])))]
+            times = [_milliseconds(lambda runs=runs: [run() for run in runs]) for _ in range(rounds)]  # type: ignore[misc]
+            cells.append(f"{1000 * median(times) / len(runs):.0f}")
+        print(f"| {size[0]} × {size[1]} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _ways(inside: int, outside: int) -> Mapping[str, Callable[[], Step]]:
+    def linear(dtype: torch.dtype) -> Step:
+        x, weight = torch.randn(SLOTS, inside).to(dtype), torch.randn(outside, inside).to(dtype)
+        return lambda: F.linear(x, weight)
+
+    def packed(dtype: torch.dtype, after: str = "none") -> Step:
+        x, weight = torch.randn(SLOTS, inside).to(dtype), torch.randn(outside, inside).to(dtype)
+        blocked = torch.ops.mkldnn._reorder_linear_weight(weight, SLOTS)
+        kind = "tanh" if after == "gelu" else ""
+        return lambda: torch.ops.mkldnn._linear_pointwise(x, blocked, None, after, [], kind)
+
+    def eight_bits() -> Step:
+        x, weight = torch.randn(SLOTS, inside), torch.randn(outside, inside)
+        scales = weight.abs().amax(1) / 127
+        zeros = torch.zeros(outside, dtype=torch.long)
+        quantised = torch.quantize_per_channel(weight, scales.double(), zeros, 0, torch.qint8)
+        blocked = torch.ops.quantized.linear_prepack(quantised, None)
+        return lambda: torch.ops.quantized.linear_dynamic(x, blocked, False)
+
+    return {
+        "float32 F.linear": partial(linear, torch.float32),
+        "float32 packed": partial(packed, torch.float32),
+        "bfloat16 F.linear": partial(linear, torch.bfloat16),
+        "bfloat16 packed": partial(packed, torch.bfloat16),
+        "the same with GELU": partial(packed, torch.bfloat16, "gelu"),
+        "int8 dynamic": eight_bits,
+    }
+
+
+def _milliseconds(step: Step) -> float:
+    """Of a second run: a step follows another one, it does not find the caches full of something else."""
+    step()
+    watch = Stopwatch()
+    step()
+    return watch.milliseconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""How likely each token is next, going by where the document read the same before.
+
+A small network learns slowly to copy, and most of what a programmer writes stands elsewhere in the file. So the
+encoder's probabilities are mixed with those of a copying model: wherever the last tokens occurred before, their
+successor may follow again, the surer the longer the match (a cache model with unbounded context: Kuhn and De Mori,
+1990; for code Hellendoorn and Devanbu, 2017). This module knows tokens and counts, no network and no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy
+from numpy.typing import NDArray
+
+Integers = NDArray[numpy.int64]
+
+LONGEST = 16
+"""Tokens of a match; longer ones count as this long."""
+
+_BREAK = -1  # between the parts of a document: matches nothing and is never copied
+_SHARPNESS = 1.0  # nats by which one more matching token makes a place count more
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What may be copied next.
+
+    Attributes:
+        tokens: different ones; none where nothing matches.
+        weights: of each; they sum up to 1.
+        length: tokens of the longest match.
+    """
+
+    tokens: Integers
+    weights: NDArray[numpy.float64]
+    length: int
+
+
+class Document:
+    """Tokens, and where each one stands."""
+
+    def __init__(self, parts: Iterable[Sequence[int]]) -> None:
+        joined = [_BREAK]
+        for part in parts:
+            joined += [*part, _BREAK]
+        self.tokens: Integers = numpy.array(joined, dtype=numpy.int64)
+        self._order = numpy.argsort(self.tokens, kind="stable")
+        self._sorted = self.tokens[self._order]
+
+    def places(self, token: int) -> Integers:
+        """Where a token stands, in order."""
+        begin, end = numpy.searchsorted(self._sorted, (token, token + 1))
+        return self._order[begin:end]
+
+
+@dataclass(frozen=True, slots=True)
+class Copier:
+    """The places of a document that read like the end of a text.
+
+    Attributes:
+        document: where to look.
+        ends: the places of the text's last token, in order.
+        lengths: how many tokens of the text's end stand before and at each of them.
+    """
+
+    document: Document
+    ends: Integers
+    lengths: Integers
+
+    @classmethod
+    def behind(cls, document: Document, context: Sequence[int]) -> Copier:
+        """For a text that ends with ``context``."""
+        nothing = numpy.empty(0, dtype=numpy.int64)
+        copier = cls(document, nothing, nothing)
+        for token in context[-LONGEST:]:
+            copier = copier.then(token)
+        return copier
+
+    def then(self, token: int) -> Copier:
+        """For the text with another token at its end."""
+        ends = self.document.places(token)
+        lengths = numpy.ones(len(ends), dtype=numpy.int64)
+        if len(self.ends):
+            at = numpy.searchsorted(self.ends, ends - 1).clip(max=len(self.ends) - 1)
+            lengths += numpy.where(self.ends[at] == ends - 1, self.lengths[at], 0)
+        return Copier(self.document, ends, lengths.clip(max=LONGEST))
+
+    def follow(self, count: int) -> list[int]:
+        """The next tokens, each the likeliest to be copied; fewer where nothing is."""
+        copier, found = self, list[int]()
+        while len(found) < count and len((copy := copier.next()).tokens):
+            found.append(int(copy.tokens[copy.weights.argmax()]))
+            copier = copier.then(found[-1])
+        return found
+
+    def next(self) -> Copy:
+        """What may follow the text."""
+        followers = self.document.tokens[self.ends + 1]
+        there = followers != _BREAK
+        followers, lengths = followers[there], self.lengths[there]
+        longest = int(lengths.max(initial=0))
+        tokens, which = numpy.unique(followers, return_inverse=True)
+        sums = numpy.bincount(which, numpy.exp(_SHARPNESS * (lengths - longest)), len(tokens))
+        return Copy(tokens, sums / max(sums.sum(), 1e-9), longest)
