@@ -1,9 +1,9 @@
 """Measure a checkpoint on held-out files: ``python -m dgemma_model.train.evaluate``.
 
-Regions are drawn from whole packages that were never trained on, the same ones for every checkpoint (seeded), as many
-from each package, so that a large package does not decide. Four baselines answer the same regions: an empty fill, the
-rest of the most similar line of the file, a bigram back-off model of the training corpus, and the draft that the canvas
-begins with.
+Regions of nine kinds are drawn from whole packages that were never trained on (`cases`) and answered by the checkpoint
+and, in the same run, by what it must beat (`baselines`). ``--calibrate`` also fits a curve that turns the checkpoint's
+confidence into the share of fills that are right (`calibration`): on other cases of every other package, so that the
+packages left over show what the curve is worth.
 """
 
 from __future__ import annotations
@@ -11,281 +11,322 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-import random
 import statistics
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy
 import torch
 
-from dgemma_model.drafting import drafts
+from dgemma_model.errors import ModelError
 from dgemma_model.infill import FillOptions, Infiller
-from dgemma_model.layout import MaskedText
 from dgemma_model.load import BUNDLED
-from dgemma_model.tokenizer import Tokenizer
-from dgemma_model.train.examples import Cutter, Span
+from dgemma_model.train import plots
+from dgemma_model.train.baselines import baselines, corpus_texts
+from dgemma_model.train.calibration import Curve, calibration_error, coverage, fit, precision_and_coverage
+from dgemma_model.train.cases import Answer, Case, Files, Kind, Syntax, draw, halves, read_files
 from dgemma_model.train.train import keep_freed_memory
 
-_LONGEST = 120  # characters of a truth; longer lines are rare and mostly prose
+_PRECISION = 0.6
+_SEED, _CALIBRATION_SEED = 0, 1
 
-
-class Kind(StrEnum):
-    """What is cut out."""
-
-    REST_OF_LINE = "rest of line"
-    WHOLE_LINE = "whole line"
-    TWO_REGIONS = "two rests of line at once"
+Report = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """Regions to fill, and what stood there."""
-
-    kind: Kind
-    package: str
-    text: str
-    spans: tuple[Span, ...]
-
-    @property
-    def truths(self) -> tuple[str, ...]:
-        """What stood in the regions."""
-        return tuple(self.text[start:end] for start, end in self.spans)
-
-    @property
-    def masked(self) -> MaskedText:
-        """The regions, emptied."""
-        starts = [0, *(end for _, end in self.spans)]
-        ends = [*(start for start, _ in self.spans), len(self.text)]
-        segments = tuple(self.text[a:b] for a, b in zip(starts, ends, strict=True))
-        return MaskedText(segments, ("",) * len(self.spans))
-
-
-@dataclass(slots=True)
 class Score:
-    """Means over the regions of one kind."""
+    """How good the answers to one kind's cases are.
+
+    Attributes:
+        regions: how many; exact, similarity and length_error are means over them.
+        exact: share that is right, white space at the end aside.
+        similarity: difflib's ratio.
+        parses: share of the cases with no more syntax errors in the file than before the regions were cut.
+        length_error: characters too many or too few.
+        milliseconds: median of the cases.
+        steps: mean of the cases; of the denoiser.
+    """
 
     regions: int
     exact: float
     similarity: float
-    milliseconds: float = 0.0
+    parses: float
+    length_error: float
+    milliseconds: float
     steps: float = 0.0
 
 
-Answer = Callable[[Case], Sequence[str]]
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A case of the model: how sure it was of each region, and of which it was right to be."""
 
-
-def cases(corpus: Path, kind: Kind, count: int, seed: int = 0) -> Iterator[Case]:
-    """``count`` cases of one kind, the packages taking turns."""
-    rng = random.Random(f"{seed} {kind}")
-    cutter = Cutter(rng)
-    files: dict[str, list[str]] = defaultdict(list)
-    with corpus.open(encoding="utf-8") as lines:
-        for line in lines:
-            entry = json.loads(line)
-            files[entry["package"]].append(entry["text"])
-    packages = sorted(files)
-    found = 0
-    while found < count:
-        package = packages[found % len(packages)]
-        text = rng.choice(files[package])
-        spans = _cut(cutter, kind, text, rng)
-        if all(start < end <= start + _LONGEST and text[start:end].strip() for start, end in spans):
-            found += 1
-            yield Case(kind, package, text, spans)
-
-
-def _cut(cutter: Cutter, kind: Kind, text: str, rng: random.Random) -> tuple[Span, ...]:
-    first = cutter.rest_of_line(text, rng.randrange(len(text)))
-    if kind is Kind.WHOLE_LINE:
-        start, end = cutter.line(text, first[0])
-        return ((start + len(text[start:end]) - len(text[start:end].lstrip()), end),)
-    if kind is Kind.REST_OF_LINE or first[1] + 2 >= len(text):
-        return (first,)
-    second = cutter.rest_of_line(text, min(len(text) - 1, first[1] + 1 + rng.randrange(200)))
-    return (first, second) if second[0] > first[1] else (first,)
-
-
-def empty(case: Case) -> Sequence[str]:
-    """Baseline: nothing."""
-    return [""] * len(case.spans)
-
-
-def most_similar_line(case: Case) -> Sequence[str]:
-    """Baseline: the rest of that line of the file that begins most like the region's; the nearest one above wins."""
-    return [_similar(case.text, start) for start, _ in case.spans]
-
-
-def _similar(text: str, start: int) -> str:
-    line_start = text.rfind("\n", 0, start) + 1
-    typed = text[line_start:start].lstrip()
-    number = text.count("\n", 0, start)
-    lines = [line.strip() for line in text.split("\n")]
-    others = [(index, line) for index, line in enumerate(lines) if index != number and line]
-    if not others:
-        return ""
-    _, best = max(
-        others, key=lambda other: (_shared(typed, other[1]), other[0] < number, -abs(number - other[0]))
-    )
-    return best[_shared(typed, best) :]
-
-
-def _shared(first: str, second: str) -> int:
-    pairs = zip(first, second, strict=False)
-    return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
-
-
-def draft_alone(case: Case) -> Sequence[str]:
-    """What the canvas begins with, as it is: what the denoiser adds is the difference to this."""
-    return [found or "" for found in drafts(case.masked.segments)]
-
-
-class Bigrams:
-    """Baseline: the likeliest next token after the last one, over and over, until the line ends."""
-
-    def __init__(self, tokenizer: Tokenizer, texts: Iterable[str]) -> None:
-        size = tokenizer.vocab_size
-        counts = numpy.zeros(size * size, dtype=numpy.int32)
-        for text in texts:
-            ids = numpy.array(tokenizer.encode(text), dtype=numpy.int64)
-            numpy.add.at(counts, ids[:-1] * size + ids[1:], 1)
-        table = counts.reshape(size, size)
-        unigram = int(table.sum(0).argmax())
-        self._next = numpy.where(table.any(1), table.argmax(1), unigram)
-        self._tokenizer = tokenizer
-
-    def __call__(self, case: Case) -> Sequence[str]:
-        """The answer to each region."""
-        return [self._continue(case.text[:start]) for start, _ in case.spans]
-
-    def _continue(self, prefix: str) -> str:
-        token = (self._tokenizer.encode(prefix[-200:]) or [self._tokenizer.bos_id])[-1]
-        tokens: list[int] = []
-        while len(tokens) < 24:
-            token = int(self._next[token])
-            if b"\n" in self._tokenizer.token_bytes(token):
-                break
-            tokens.append(token)
-        return self._tokenizer.decode_lossy(tokens)
-
-
-def corpus_texts(corpus: Path, megabytes: float) -> Iterator[str]:
-    """Training texts, in the file's (shuffled) order, up to an amount."""
-    left = megabytes * 1e6
-    with corpus.open(encoding="utf-8") as lines:
-        for line in lines:
-            text = json.loads(line)["text"]
-            yield text
-            left -= len(text)
-            if left < 0:
-                return
-
-
-@dataclass(slots=True)
-class Timing:
-    """What the model took, case by case."""
-
-    milliseconds: list[float]
-    steps: list[int]
+    package: str
+    confidences: tuple[float, ...]
+    right: tuple[bool, ...]
 
 
 class Model:
-    """Answers by the checkpoint, with its confidence in each answer."""
+    """Answers by the checkpoint, with its confidence in each region."""
 
     def __init__(self, infiller: Infiller, options: FillOptions) -> None:
         self._infiller, self._options = infiller, options
-        self.timing = Timing([], [])
-        self.confidences: list[float] = []
+        self.steps: list[int] = []
+        self.confidences: list[tuple[float, ...]] = []
 
     def __call__(self, case: Case) -> Sequence[str]:
         """The answer to each region."""
-        begun = time.perf_counter()
-        *_, draft = self._infiller.drafts(case.masked, self._options, lambda: False)
-        self.timing.milliseconds.append(1000 * (time.perf_counter() - begun))
-        self.timing.steps.append(draft.step)
-        self.confidences.append(draft.alternatives[0][0].confidence)
+        options = replace(self._options, single_line=case.kind.single_line)
+        *_, draft = self._infiller.drafts(case.masked, options, lambda: False)
+        self.steps.append(draft.step)
+        self.confidences.append(tuple(fill.confidence for fill in draft.alternatives[0]))
         return [fill.text for fill in draft.alternatives[0]]
 
 
-def score(cases_: Sequence[Case], answers: Sequence[Sequence[str]]) -> Score:
-    """Exact match of a region (white space at its end aside), and similarity as difflib's ratio."""
-    pairs = [
-        (truth.rstrip(), answer.rstrip())
-        for case, texts in zip(cases_, answers, strict=True)
-        for truth, answer in zip(case.truths, texts, strict=True)
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One kind: everybody's scores, and the model's cases."""
+
+    kind: Kind
+    scores: Mapping[str, Score]
+    cases: Sequence[Judged]
+
+
+def measure(
+    infiller: Infiller,
+    options: FillOptions,
+    others: Mapping[str, Answer],
+    kind: Kind,
+    drawn: Sequence[Case],
+) -> Measured:
+    """The model and the others on the same cases."""
+    errors = [Syntax(case.text).errors() for case in drawn]
+    scores = {name: _score(drawn, errors, *_timed(answer, drawn)) for name, answer in others.items()}
+    model = Model(infiller, options)
+    answers, milliseconds = _timed(model, drawn)
+    steps = statistics.fmean(model.steps)
+    scores[plots.MODEL] = _score(drawn, errors, answers, milliseconds, steps)
+    return Measured(kind, scores, _judged(model, drawn, answers))
+
+
+def _timed(answer: Answer, drawn: Sequence[Case]) -> tuple[list[Sequence[str]], list[float]]:
+    answers, milliseconds = [], []
+    for case in drawn:
+        begun = time.perf_counter()
+        answers.append(answer(case))
+        milliseconds.append(1000 * (time.perf_counter() - begun))
+    return answers, milliseconds
+
+
+def _score(
+    drawn: Sequence[Case],
+    errors: Sequence[int],
+    answers: Sequence[Sequence[str]],
+    milliseconds: Sequence[float],
+    steps: float = 0.0,
+) -> Score:
+    pairs = [pair for case, fills in zip(drawn, answers, strict=True) for pair in _pairs(case, fills)]
+    parsed = [
+        Syntax(case.filled(fills)).errors() <= before
+        for case, fills, before in zip(drawn, answers, errors, strict=True)
     ]
-    exact = statistics.fmean(truth == answer for truth, answer in pairs)
-    similar = statistics.fmean(difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() for a, b in pairs)
-    return Score(len(pairs), round(exact, 4), round(similar, 4))
+    return Score(
+        regions=len(pairs),
+        exact=round(statistics.fmean(truth == answer for truth, answer in pairs), 4),
+        similarity=round(statistics.fmean(_similarity(truth, answer) for truth, answer in pairs), 4),
+        parses=round(statistics.fmean(parsed), 4),
+        length_error=round(statistics.fmean(abs(len(answer) - len(truth)) for truth, answer in pairs), 2),
+        milliseconds=round(statistics.median(milliseconds), 2),
+        steps=round(steps, 2),
+    )
 
 
-def coverage(confidences: Sequence[float], right: Sequence[bool], precision: float) -> tuple[float, float]:
-    """The lowest confidence above which ``precision`` of the answers are right, and the share of answers above it."""
-    ordered = sorted(zip(confidences, right, strict=True), reverse=True)
-    best, hits = (1.0, 0.0), 0
-    for count, (confidence, hit) in enumerate(ordered, 1):
-        hits += hit
-        if hits / count >= precision and count >= 5:
-            best = (confidence, count / len(ordered))
-    return best
+def _pairs(case: Case, fills: Sequence[str]) -> list[tuple[str, str]]:
+    return [(truth.rstrip(), fill.rstrip()) for truth, fill in zip(case.truths, fills, strict=True)]
 
 
-def evaluate(
-    infiller: Infiller, held_out: Path, baselines: dict[str, Answer], count: int, options: FillOptions
-) -> dict:  # type: ignore[type-arg]
-    """All kinds, the model and the baselines: a dictionary for metrics.json."""
-    report: dict[str, object] = {}
-    for kind in Kind:
-        drawn = list(cases(held_out, kind, count))
-        rows: dict[str, object] = {
-            name: asdict(score(drawn, [a(c) for c in drawn])) for name, a in baselines.items()
-        }
+def _similarity(truth: str, answer: str) -> float:
+    return difflib.SequenceMatcher(None, truth, answer, autojunk=False).ratio()
+
+
+def _judged(model: Model, drawn: Sequence[Case], answers: Sequence[Sequence[str]]) -> list[Judged]:
+    return [
+        Judged(case.package, confidences, tuple(truth == answer for truth, answer in _pairs(case, fills)))
+        for case, fills, confidences in zip(drawn, answers, model.confidences, strict=True)
+    ]
+
+
+Claims = tuple[list[float], list[bool]]
+"""Confidences, and whether each was right to be high."""
+
+
+def of_fills(cases: Iterable[Judged], curve: Callable[[float], float] = float) -> Claims:
+    """Each fill by itself."""
+    pairs = [pair for case in cases for pair in zip(case.confidences, case.right, strict=True)]
+    return [curve(confidence) for confidence, _ in pairs], [right for _, right in pairs]
+
+
+def of_cases(cases: Sequence[Judged], curve: Callable[[float], float] = float) -> Claims:
+    """Each case as a whole: the product of its fills' confidences, as `Infiller` ranks them; right where all are."""
+    return [_product(map(curve, case.confidences)) for case in cases], [all(case.right) for case in cases]
+
+
+def _product(confidences: Iterable[float]) -> float:
+    joint = 1.0
+    for confidence in confidences:
+        joint *= confidence
+    return joint
+
+
+def summarize(measured: Measured, curve: Curve | None) -> Report:
+    """One kind, for metrics.json."""
+    claims = of_cases(measured.cases)
+    errors = {"calibration error": round(calibration_error(*claims), 4)}
+    if curve:
+        errors["calibrated error"] = round(calibration_error(*of_cases(measured.cases, curve)), 4)
+    return {
+        **{name: asdict(score) for name, score in measured.scores.items()},
+        f"at {_PRECISION:.0%} precision".replace("%", " %"): _rounded(coverage(*claims, _PRECISION)),
+        "precision and coverage": [_rounded(point) for point in precision_and_coverage(*claims)],
+        **errors,
+    }
+
+
+def _rounded(point: Any) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in asdict(point).items()}
+
+
+def calibrate(
+    infiller: Infiller, options: FillOptions, files: Files, kinds: Sequence[Kind], count: int
+) -> Curve:
+    """The curve of the fills of all kinds together; whoever asks for a fill does not say which kind it is."""
+    judged: list[Judged] = []
+    for kind in kinds:
+        drawn = list(draw(files, kind, count, _CALIBRATION_SEED))
         model = Model(infiller, options)
-        answers = [model(case) for case in drawn]
-        own = score(drawn, answers)
-        own.milliseconds = round(statistics.median(model.timing.milliseconds), 1)
-        own.steps = round(statistics.fmean(model.timing.steps), 2)
-        rows["model"] = asdict(own)
-        right = [a[0].rstrip() == c.truths[0].rstrip() for a, c in zip(answers, drawn, strict=True)]
-        threshold, share = coverage(model.confidences, right, 0.6)
-        rows["at 60 % precision"] = {"threshold": round(threshold, 4), "coverage": round(share, 4)}
-        report[str(kind)] = rows
-        print(f"{kind}: {json.dumps(rows)}", file=sys.stderr, flush=True)
+        judged += _judged(model, drawn, [model(case) for case in drawn])
+        print(f"calibration, {kind}: {len(drawn)} cases", file=sys.stderr, flush=True)
+    return fit(*of_fills(judged))
+
+
+def summarize_calibration(cases: Sequence[Judged], curve: Curve | None, seen: Files) -> Report:
+    """How far the confidence in a fill is from the share of fills that are right, all kinds together."""
+    unseen = [case for case in cases if case.package not in seen]
+    report: Report = {"all packages": _calibration(cases, curve)}
+    if curve:
+        report["fitted on"] = sorted(seen)
+        report["packages not fitted on"] = _calibration(unseen, curve)
+    return report
+
+
+def _calibration(cases: Sequence[Judged], curve: Curve | None) -> Report:
+    raw = of_fills(cases)
+    report = {"fills": len(raw[0]), "error": round(calibration_error(*raw), 4)}
+    if curve:
+        report["calibrated error"] = round(calibration_error(*of_fills(cases, curve)), 4)
     return report
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
+    arguments = _parser().parse_args(argv)
+    try:
+        _run(arguments)
+    except ModelError as error:
+        sys.exit(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dgemma_model.train.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--corpus", type=Path, default=Path(".cache/corpus"))
-    parser.add_argument("--count", type=int, default=600, help="cases of each kind")
+    parser.add_argument("--count", type=int, default=300, help="cases of each kind")
+    parser.add_argument(
+        "--kinds",
+        type=_kind,
+        nargs="+",
+        default=list(Kind),
+        metavar="KIND",
+        help=", ".join(map(_option, Kind)),
+    )
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--bigram-megabytes", type=float, default=40.0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--calibrate", type=Path, metavar="FILE", help="fit a calibration curve, and write it"
+    )
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw PNGs; needs the extra train")
     parser.add_argument("--out", type=Path, help="metrics.json to write")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def _option(kind: Kind) -> str:
+    return kind.name.lower().replace("_", "-")
+
+
+def _kind(option: str) -> Kind:
+    named = {_option(kind): kind for kind in Kind}
+    if option not in named:
+        raise argparse.ArgumentTypeError(f"There is no kind {option}; use {', '.join(named)}.")
+    return named[option]
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.plots:
+        plots.require_matplotlib()  # before the long part, not after it
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
-    infiller = Infiller.load(arguments.model)
+    infiller, options = Infiller.load(arguments.model), FillOptions(steps=arguments.steps)
+    files = read_files(arguments.corpus / "held_out.jsonl")
+    if arguments.calibrate and min(len(files), arguments.count) < 2:
+        raise ModelError(
+            "A calibration needs two packages and two cases: to be fitted on one, and judged on another."
+        )
+    seen, _ = halves(files)
     texts = corpus_texts(arguments.corpus / "train.jsonl", arguments.bigram_megabytes)
-    baselines: dict[str, Answer] = {
-        "empty": empty,
-        "most similar line": most_similar_line,
-        "bigram back-off": Bigrams(infiller.tokenizer, texts),
-        "draft alone": draft_alone,
-    }
-    options = FillOptions(steps=arguments.steps)
-    report = evaluate(infiller, arguments.corpus / "held_out.jsonl", baselines, arguments.count, options)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    others = baselines(infiller.tokenizer, texts)
+    curve = None
+    if arguments.calibrate:
+        curve = calibrate(infiller, options, seen, arguments.kinds, arguments.count)
+        arguments.calibrate.write_text(curve.to_json() + "\n", "utf-8")
+    measured = []
+    for kind in arguments.kinds:
+        measured.append(
+            measure(infiller, options, others, kind, list(draw(files, kind, arguments.count, _SEED)))
+        )
+        print(f"{kind}: {measured[-1].scores[plots.MODEL]}", file=sys.stderr, flush=True)
+    _write(_report(measured, curve, seen), arguments.out)
+    if arguments.plots:
+        _draw(measured, curve, seen, arguments.plots)
+
+
+def _report(measured: Sequence[Measured], curve: Curve | None, seen: Files) -> Report:
+    every = [case for kind in measured for case in kind.cases]
+    report: Report = {str(each.kind): summarize(each, curve) for each in measured}
+    return {**report, "calibration": summarize_calibration(every, curve, seen)}
+
+
+def _write(report: Report, out: Path | None) -> None:
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    if out:
+        out.write_text(text + "\n", "utf-8")
     else:
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        print(text)
+
+
+def _draw(measured: Sequence[Measured], curve: Curve | None, seen: Files, folder: Path) -> None:
+    """Both plots; a curve is shown on the packages that it was not fitted on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    every = [case for kind in measured for case in kind.cases]
+    cases = [case for case in every if not curve or case.package not in seen]
+    claims = {"as the model says": of_fills(cases)}
+    if curve:
+        claims["calibrated, on packages not fitted on"] = of_fills(cases, curve)
+    exact = {str(each.kind): {name: score.exact for name, score in each.scores.items()} for each in measured}
+    plots.draw_exact(exact, folder / "exact.png")
+    plots.draw_reliability(claims, folder / "reliability.png")
 
 
 if __name__ == "__main__":
