@@ -149,12 +149,12 @@ def serve(service: FillService, lines: TextIO, out: TextIO) -> None:
         service.warm_up()
     while (request := inbox.requests.get()) is not None:
         identifier = request["id"]
-        filled = False
+        event = None
         for message in _answers(service, request, inbox):
             _write(out, {"id": identifier, **message})
-            filled = message.get("final", False)
+            event = message["event"]
         inbox.forget(identifier)
-        if filled:
+        if event != "error":
             service.anticipate(request, inbox.requests.empty)
 
 
