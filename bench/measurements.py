@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +24,8 @@ LINES, KEYSTROKES = 8, 5
 """Their product is the number of requests."""
 SESSION = "    return sorted(found, key=lambda a: (a.start, -a.length))"
 """What is typed to count tokens: 60 characters."""
+BETWEEN_KEYS = 0.05
+"""Seconds from an answer to the next key of somebody who types fast."""
 
 
 def command_line() -> list[Figure]:
@@ -99,11 +101,10 @@ def encoded_tokens() -> list[Figure]:
 
 
 def _encoded(engine: LocalEngine, before: str, after: str) -> int:
-    """Of the first draft: the next keystroke cancels the fill of this one."""
-    drafts = engine.drafts((before, after), ("",), FillOptions(), lambda: False)
-    (draft,) = islice(drafts, 1)
-    del drafts  # an iterator that is dropped cancels its fill
-    return draft.encoded_tokens
+    """Of one fill, with a pause behind it in which the worker may encode ahead."""
+    *_, last = engine.drafts((before, after), ("",), FillOptions(single_line=True), lambda: False)
+    time.sleep(BETWEEN_KEYS)
+    return last.encoded_tokens
 
 
 def worker() -> list[Figure]:
