@@ -9,6 +9,7 @@ waits: encode what the next keystrokes will make necessary.
 from __future__ import annotations
 
 import functools
+import heapq
 import json
 import math
 import re
@@ -20,6 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dgemma_model.confidence import Curve
 from dgemma_model.copying import Copier, Document
 from dgemma_model.denoise import Canvas, Schedule, State, denoise
 from dgemma_model.drafting import copies, draft
@@ -33,6 +35,7 @@ from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTok
 from dgemma_model.writing import Comparison, Opening, Writer
 
 _COPIES = 6  # lines of the document that compete with what the encoder writes
+_GUESSES = 3  # that are offered beside what was denoised
 _REACH = 60_000, 30_000  # characters before and behind region 1 from which single tokens may be copied
 _TOP_LEVEL = re.compile(r"(?<=\n)(?=\S)")  # where a statement begins that is not indented
 _LONGEST_GUESS = BUCKETS[2] - 2  # tokens
@@ -55,7 +58,7 @@ class FillOptions:
         steps: denoising steps at most, for each width that is tried.
         seed: of the noise.
         strength: 1.0 forgets what stands in the regions; with 0.2 a fifth of its tokens is replaced by noise.
-        alternatives: fills denoised side by side.
+        alternatives: fills denoised side by side; some guesses may come beside them.
         single_line: whether region 1 ends where its first line ends.
     """
 
@@ -76,13 +79,17 @@ class Fill:
     slots: tuple[Slot, ...]
 
 
+Alternatives = tuple[tuple[Fill, ...], ...]
+"""Fills [alternative][region]."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """The fills [alternative][region] after a step, the most confident alternative first."""
 
     step: int
     final: bool
-    alternatives: tuple[tuple[Fill, ...], ...]
+    alternatives: Alternatives
     encoded_tokens: int
     prompt_tokens: int
     milliseconds: float
@@ -118,16 +125,22 @@ class Infiller:
         parameters: of the text network.
     """
 
-    def __init__(self, network: Network, tokenizer: Tokenizer, budget: Budget, path: Path) -> None:
+    def __init__(
+        self, network: Network, tokenizer: Tokenizer, budget: Budget, path: Path, curve: Curve | None = None
+    ) -> None:
         self.runner, self.parameters = Runner(network), parameter_count(network)
         self.tokenizer, self.budget, self.path = tokenizer, budget, path
+        self._curve = curve or Curve()
         self._cache = PromptCache(self.runner)
         self._writer = Writer(self.runner, tokenizer)
         self._piece = functools.lru_cache(4096)(lambda text: tuple(tokenizer.encode(text)))
 
     @classmethod
-    def load(cls, path: Path | None = None, device: str = "cpu") -> Infiller:
+    def load(cls, path: Path | None = None, device: str = "cpu", calibrated: bool = True) -> Infiller:
         """Load a checkpoint folder; the bundled one by default.
+
+        Args:
+            calibrated: whether confidences follow the checkpoint's curve, where it has one.
 
         Raises:
             ModelError: it cannot be loaded.
@@ -143,7 +156,8 @@ class Infiller:
             raise ModelError(
                 f"The tokenizer in {folder} belongs to another model: the vocabularies differ in size."
             )
-        return cls(network, tokenizer, _budget(folder), folder)
+        curve = Curve.of_checkpoint(folder) if calibrated else None
+        return cls(network, tokenizer, _budget(folder), folder, curve)
 
     def drafts(
         self, masked: MaskedText, options: FillOptions, cancelled: Callable[[], bool]
@@ -170,10 +184,17 @@ class Infiller:
                 if final:
                     fills = self._judged(prompt, task, fills)
                 milliseconds = 1000 * (time.perf_counter() - started)
-                yield Draft(steps, final, _ranked(fills), task.encoded, len(layout.prompt), milliseconds)
+                ranked = self._calibrated(_ranked(fills))
+                yield Draft(steps, final, ranked, task.encoded, len(layout.prompt), milliseconds)
             if wider == task.slots:
                 return
             task.slots = wider
+
+    def _calibrated(self, alternatives: Alternatives) -> Alternatives:
+        return tuple(
+            tuple(replace(fill, confidence=self._curve(fill.confidence)) for fill in fills)
+            for fills in alternatives
+        )
 
     def warm_up(self) -> None:
         """Fill something: the first use of each size of a matrix product takes far longer than the others."""
@@ -300,23 +321,25 @@ class Infiller:
         return Fill(text[len(begun) :], confidence, complete, _without(len(begun), slots))
 
     def _judged(self, prompt: Prompt, task: _Task, alternatives: list[list[Fill]]) -> list[list[Fill]]:
-        """The alternatives with the likelihood of region 1 as its confidence, and the first guess among them.
+        """The alternatives with the likelihood of region 1 as its confidence, and the likeliest guesses among them.
 
-        So what the denoiser made of the guess counts only where it is likelier than the guess itself.
+        So what the denoiser made of the guess counts only where it is likelier than the guess itself, and where the
+        best one turns out to be of no use there are others.
         """
-        opening, guess = task.opening, task.guesses[0] if task.guesses else None
-        if opening is None or guess is None:
+        if task.opening is None:
             return alternatives
         begun = task.healed.begun[0]
         made = [tuple(self.tokenizer.encode(begun + fills[0].text)) for fills in alternatives]
         if new := set(made) - set(task.likely):
-            task.likely |= zip(new, self._writer.judge(prompt, opening, list(new)), strict=True)
-        guessed = _guessed(self.tokenizer, guess, begun, task.likely[tuple(guess)])
+            task.likely |= zip(new, self._writer.judge(prompt, task.opening, list(new)), strict=True)
+        others = alternatives[0][1:]
+        best = heapq.nlargest(_GUESSES, task.likely.items(), key=lambda item: item[1])
+        guessed = [[_guessed(self.tokenizer, text, begun, value), *others] for text, value in best]
         rated = [
             [replace(first, confidence=math.exp(task.likely[text]) if first.complete else 0.0), *others]
             for text, (first, *others) in zip(made, alternatives, strict=True)
         ]
-        return [[guessed, *alternatives[0][1:]], *rated]
+        return [*rated, *guessed]
 
     def _refuse_long(self, present: list[list[int]]) -> None:
         longest = max(map(len, present))
@@ -326,7 +349,7 @@ class Infiller:
             )
 
 
-def _guessed(tokenizer: Tokenizer, guess: list[int], begun: str, likelihood: float) -> Fill:
+def _guessed(tokenizer: Tokenizer, guess: Sequence[int], begun: str, likelihood: float) -> Fill:
     sure = math.exp(likelihood / (len(guess) + 1))  # of a token, on average
     slots = tuple((tokenizer.decode_lossy([token]), sure, True) for token in guess)
     text = tokenizer.decode_lossy(guess)[len(begun) :]
@@ -349,7 +372,7 @@ def _first(slots: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor:
     return torch.cat(rows)
 
 
-def _ranked(fills: list[list[Fill]]) -> tuple[tuple[Fill, ...], ...]:
+def _ranked(fills: list[list[Fill]]) -> Alternatives:
     """Different alternatives, those whose regions all end first, then by confidence."""
     different = {tuple(fill.text for fill in regions): tuple(regions) for regions in reversed(fills)}
     return tuple(sorted(different.values(), key=_rank, reverse=True))

@@ -6,12 +6,13 @@ confidence were right; the resulting `Curve` is applied to the confidence of one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy
 from numpy.typing import NDArray
+
+from dgemma_model.confidence import Curve
 
 _BINS = 10
 _PRIOR = 2.0  # answers of average quality that each point of a curve starts with
@@ -24,28 +25,6 @@ _TINY = 1e-9
 Confidences = Sequence[float]
 Right = Sequence[bool]
 Array = NDArray[numpy.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """How often answers of a confidence are right: straight between the points, level outside them."""
-
-    confidences: tuple[float, ...]
-    right: tuple[float, ...]
-
-    def __call__(self, confidence: float) -> float:
-        """The calibrated confidence."""
-        return float(numpy.interp(confidence, self.confidences, self.right))
-
-    def to_json(self) -> str:
-        """Two lists."""
-        return json.dumps({"confidences": self.confidences, "right": self.right})
-
-    @classmethod
-    def from_json(cls, text: str) -> Curve:
-        """What `to_json` wrote."""
-        lists = json.loads(text)
-        return cls(tuple(lists["confidences"]), tuple(lists["right"]))
 
 
 @dataclass(frozen=True, slots=True)

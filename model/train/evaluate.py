@@ -21,12 +21,13 @@ from typing import Any
 
 import torch
 
+from dgemma_model.confidence import Curve
 from dgemma_model.errors import ModelError
 from dgemma_model.infill import FillOptions, Infiller
 from dgemma_model.load import BUNDLED
 from dgemma_model.train import plots
 from dgemma_model.train.baselines import baselines, corpus_texts
-from dgemma_model.train.calibration import Curve, calibration_error, coverage, fit, precision_and_coverage
+from dgemma_model.train.calibration import calibration_error, coverage, fit, precision_and_coverage
 from dgemma_model.train.cases import Answer, Case, Files, Kind, Syntax, draw, halves, read_files
 from dgemma_model.train.train import keep_freed_memory
 
@@ -278,7 +279,7 @@ def _run(arguments: argparse.Namespace) -> None:
         plots.require_matplotlib()  # before the long part, not after it
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
-    infiller, options = Infiller.load(arguments.model), FillOptions(steps=arguments.steps)
+    infiller, options = Infiller.load(arguments.model, calibrated=False), FillOptions(steps=arguments.steps)
     files = read_files(arguments.corpus / "held_out.jsonl")
     if arguments.calibrate and min(len(files), arguments.count) < 2:
         raise ModelError(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from dgemma_model.confidence import Curve
 from dgemma_model.errors import ModelError
 from dgemma_model.infill import Draft, Fill, FillOptions, Infiller
 from dgemma_model.layout import MaskedText
 from dgemma_model.train import evaluate, plots
-from dgemma_model.train.calibration import Curve
 from dgemma_model.train.cases import Case, Kind, draw
 from dgemma_model.train.evaluate import Judged, main, measure, of_cases, of_fills, summarize_calibration
 from tests.model.held_out import PACKAGES, write
@@ -81,7 +81,7 @@ def test_packages_that_the_curve_was_not_fitted_on_are_measured_by_themselves() 
 
 
 def test_the_command_measures_calibrates_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Infiller, "load", lambda _: infiller())
+    monkeypatch.setattr(Infiller, "load", lambda *_, **__: infiller())
     monkeypatch.setattr(evaluate, "keep_freed_memory", lambda: None)
     corpus, out, curve = write(tmp_path), tmp_path / "metrics.json", tmp_path / "curve.json"
     kinds = ["block", "four-regions"]
@@ -109,7 +109,7 @@ def test_plots_are_refused_before_the_long_part(
 
 
 def test_one_case_cannot_be_both_fitted_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Infiller, "load", lambda _: infiller())
+    monkeypatch.setattr(Infiller, "load", lambda *_, **__: infiller())
     monkeypatch.setattr(evaluate, "keep_freed_memory", lambda: None)
     with pytest.raises(SystemExit, match="needs two packages and two cases"):
         main(f"--corpus {write(tmp_path)} --count 1 --calibrate {tmp_path / 'curve.json'}".split())
