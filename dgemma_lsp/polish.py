@@ -63,8 +63,8 @@ def trim_line_ends(fill: str, after: str) -> str:
 def without_overlap(before: str, fill: str, present: str, after: str) -> str:
     """The fill without a tail that repeats the start of ``after``.
 
-    A tail is cut when it holds a whole line of ``after``, or when it is made of closing brackets and quotes that
-    have no partner; a tail that ``present`` has too is how this text is written.
+    A tail is cut when it holds a whole line of ``after``, when it is made of closing brackets and quotes that have no
+    partner, or when it is the sign that ends the line; a tail that ``present`` has too is how this text is written.
     """
     tails = [
         size
@@ -80,7 +80,9 @@ def without_overlap(before: str, fill: str, present: str, after: str) -> str:
     closing = [size for size in tails if _CLOSING.fullmatch(after[:size])]
     # Of equally good cuts the longest: `tails` is in that order.
     best = min(closing, key=imbalance.__getitem__, default=0)
-    return fill[: len(fill) - best] if imbalance[best] < imbalance[0] else fill
+    if imbalance[best] < imbalance[0]:
+        return fill[:-best]
+    return fill[:-1] if 1 in tails and _LAST_SIGN.match(after) else fill
 
 
 def _has_whole_line(filled: str, after: str, size: int) -> bool:
@@ -92,6 +94,7 @@ def _has_whole_line(filled: str, after: str, size: int) -> bool:
     return whole and re.search(r"\w", after[first:size]) is not None
 
 
+_LAST_SIGN = re.compile(r"[:,;][ \t]*(\n|\Z)")
 _CLOSING = re.compile(r"""(?=.*[)\]}"'])[)\]}"':;,. ]+""")
 
 _LEXEME = re.compile(

@@ -19,6 +19,10 @@ OVERLAP = [
     ("a bracket inside a string is text", "print(«»)\n", '"(", x)', '"(", x'),
     ("a bracket inside a comment is text", "f(  # (\n    «»)\n", "a)", "a"),
     ("the colon goes with its bracket", "def f(«»):\n    return 1\n", "a, b):", "a, b"),
+    ("a colon that ends the line already is cut", "for item in «»:\n    x\n", "items:", "items"),
+    ("a comma that ends the line already is cut", "    first=«»,\n", "1,", "1"),
+    ("a colon inside the line may repeat", "x[a«»:b]\n", ":", ":"),
+    ("a colon that was doubled before stays", "x[1:«2:»:\n]", "2:", "2:"),
     (
         "the rest of the line and whole lines behind it are cut",
         "def f(«»):\n    x = 1\n",
