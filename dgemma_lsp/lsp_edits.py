@@ -21,23 +21,31 @@ from dgemma_lsp.documents import Snapshot
 from dgemma_lsp.edits import apply_fills
 from dgemma_lsp.masked import MaskedDocument, Region
 from dgemma_lsp.pipeline import Candidate
-
-REWRITE = "Rewrite selection"
+from dgemma_lsp.regions import Action, Frame
 
 
 @dataclass(frozen=True, slots=True)
-class RewriteOffer:
-    """What a lazy "Rewrite selection" must remember until it is wanted."""
+class Offer:
+    """What a lazy code action must remember until it is wanted.
+
+    Attributes:
+        uri: of the document.
+        version: of the document; in any other the selection may mean something else.
+        selected: where the user was.
+        action: what was offered there.
+    """
 
     uri: str
     version: int
-    region: Region
+    selected: Region
+    action: Action
 
     @classmethod
-    def from_data(cls, data: Any) -> RewriteOffer:
+    def from_data(cls, data: Any) -> Offer:
         """From a code action's data; `ValueError` when this is not data of ours."""
         try:
-            return cls(data["uri"], data["version"], Region(data["start"], data["end"]))
+            selected = Region(data["start"], data["end"])
+            return cls(data["uri"], data["version"], selected, Action[data["action"]])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("The code action does not come from this server.") from error
 
@@ -45,8 +53,9 @@ class RewriteOffer:
         return {
             "uri": self.uri,
             "version": self.version,
-            "start": self.region.start,
-            "end": self.region.end,
+            "start": self.selected.start,
+            "end": self.selected.end,
+            "action": self.action.name,
         }
 
 
@@ -71,10 +80,10 @@ def inline_items(
     return [InlineCompletionItem(insert_text=text, range=replaced) for (text,) in fills]
 
 
-def rewrite_action(document: Snapshot, region: Region) -> CodeAction:
-    """The offer to rewrite a region; the edit is computed when the user takes it up."""
-    offer = RewriteOffer(document.uri, document.version, region)
-    return CodeAction(title=REWRITE, kind=CodeActionKind.RefactorRewrite, data=offer.to_data())
+def code_action(document: Snapshot, selected: Region, action: Action) -> CodeAction:
+    """The offer to do something; the edit is computed when the user takes it up."""
+    offer = Offer(document.uri, document.version, selected, action)
+    return CodeAction(title=action.value, kind=CodeActionKind.RefactorRewrite, data=offer.to_data())
 
 
 def resolves_edits(capabilities: ClientCapabilities) -> bool:
@@ -86,17 +95,19 @@ def resolves_edits(capabilities: ClientCapabilities) -> bool:
 
 
 def workspace_edit(
-    document: Snapshot, masked: MaskedDocument, texts: Sequence[str], capabilities: ClientCapabilities
+    document: Snapshot, frames: Sequence[Frame], texts: Sequence[str], capabilities: ClientCapabilities
 ) -> WorkspaceEdit:
-    """The edit that puts the texts into the regions; bound to the document's version where the editor checks it.
+    """The edit that puts the texts and their frames into the regions, in one step that can be undone.
+
+    It is bound to the document's version where the editor checks it.
 
     Raises:
         GuaranteeBroken: it would change text outside the regions.
     """
-    apply_fills(masked, texts)
-    edits = [
-        TextEdit(document.range(region), text) for region, text in zip(masked.regions, texts, strict=True)
-    ]
+    regions = tuple(frame.region for frame in frames)
+    texts = [frame.before + text + frame.after for frame, text in zip(frames, texts, strict=True)]
+    apply_fills(MaskedDocument(document.text, regions), texts)
+    edits = [TextEdit(document.range(region), text) for region, text in zip(regions, texts, strict=True)]
     if not _checks_versions(capabilities):
         return WorkspaceEdit(changes={document.uri: edits})
     identifier = OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=document.version)

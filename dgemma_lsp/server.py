@@ -19,15 +19,15 @@ from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from dgemma_lsp import __version__, lsp_edits
+from dgemma_lsp import __version__, lsp_edits, syntax
 from dgemma_lsp.documents import Documents, Snapshot
 from dgemma_lsp.engines.base import Engine, EngineError, FillOptions
 from dgemma_lsp.greeting import NAME
-from dgemma_lsp.lsp_edits import RewriteOffer
+from dgemma_lsp.lsp_edits import Offer
 from dgemma_lsp.masked import MaskedDocument, Region, RegionError
 from dgemma_lsp.pipeline import Candidate, Gate, Outcome
 from dgemma_lsp.polish import Rejection
-from dgemma_lsp.regions import Silence, completion_region, selection_region
+from dgemma_lsp.regions import Action, Frame, Silence, completion_region, framed, frames, offered
 from dgemma_lsp.session import Session, Superseded, Urgency
 from dgemma_lsp.settings import LogLevel, Settings, parse
 
@@ -262,10 +262,10 @@ async def inline_completion(ls: Server, params: lsp.InlineCompletionParams) -> l
     document = ls.documents.get(params.text_document.uri)
     if document is None or ls.session is None:
         return _silent(ls, "the document is not open" if document is None else "the server is turned off")
-    region = completion_region(document.text, document.offset(params.position))
+    region = _completion_region(ls, document, params.position)
     if isinstance(region, Silence):
         return _silent(ls, region.value)
-    masked = _masked(document, region)
+    masked = MaskedDocument(document.text, (region,), document.path, document.language)
     asked = params.context.trigger_kind is lsp.InlineCompletionTriggerKind.Invoked
     try:
         outcome = await _complete(ls.session, ls.settings, masked, document.uri, asked)
@@ -281,8 +281,14 @@ async def inline_completion(ls: Server, params: lsp.InlineCompletionParams) -> l
         return _silent(ls, outcome.candidates[0].reason)
     ls.log(LogLevel.DEBUG, _summary(outcome))
     return lsp.InlineCompletionList(
-        lsp_edits.inline_items(document, masked, candidates if asked else candidates[:1])
+        lsp_edits.inline_items(document, masked, candidates[: ls.settings.alternatives if asked else 1])
     )
+
+
+def _completion_region(ls: Server, document: Snapshot, position: lsp.Position) -> Region | Silence:
+    if not _is_wanted(ls, document):
+        return Silence.LANGUAGE
+    return completion_region(document.text, document.offset(position))
 
 
 async def _complete(
@@ -314,22 +320,31 @@ def _silent(ls: Server, reason: str) -> lsp.InlineCompletionList:
     return lsp.InlineCompletionList([])
 
 
-def _masked(document: Snapshot, region: Region) -> MaskedDocument:
-    return MaskedDocument(document.text, (region,), document.path, document.language)
+def _is_wanted(ls: Server, document: Snapshot) -> bool:
+    """Whether the user wants anything in this language: in one that the model never saw it would only disturb."""
+    return syntax.is_one_of(_language(document), ls.settings.languages)
 
 
-# Rewriting
+def _language(document: Snapshot) -> str | None:
+    known = syntax.find(document.language, document.path or document.uri)
+    return known.name if known else document.language
 
 
-def code_actions(ls: Server, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
+# Code actions
+
+
+async def code_actions(ls: Server, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
     document = ls.documents.get(params.text_document.uri)
     if document is None or ls.session is None or not _wants_rewrites(params.context.only):
         return []
     if not lsp_edits.resolves_edits(ls.client_capabilities):
         return []
+    if not _is_wanted(ls, document):
+        return []
     selected = document.region(params.range)
-    region = selection_region(document.text, selected.start, selected.end)
-    return [] if region is None else [lsp_edits.rewrite_action(document, region)]
+    # Of a long document much may have to be parsed.
+    actions = await asyncio.to_thread(offered, document.text, _language(document), selected)
+    return [lsp_edits.code_action(document, selected, action) for action in actions]
 
 
 def _wants_rewrites(only: Any) -> bool:
@@ -338,36 +353,42 @@ def _wants_rewrites(only: Any) -> bool:
 
 
 async def resolve_code_action(ls: Server, action: lsp.CodeAction) -> lsp.CodeAction:
-    document, masked = _taken_up(ls, action)
-    texts = await _rewritten(ls, document.uri, masked)
+    document, offer = _taken_up(ls, action)
+    wanted = await asyncio.to_thread(frames, offer.action, document.text, _language(document), offer.selected)
+    texts = await _written(ls, document, offer.action, wanted)
     # An edit of text that is no longer there could cost the user what they typed.
     if not ls.documents.is_current(document):
         raise _failure(STALE)
-    action.edit = lsp_edits.workspace_edit(document, masked, texts, ls.client_capabilities)
+    action.edit = lsp_edits.workspace_edit(document, wanted, texts, ls.client_capabilities)
     return action
 
 
-def _taken_up(ls: Server, action: lsp.CodeAction) -> tuple[Snapshot, MaskedDocument]:
+def _taken_up(ls: Server, action: lsp.CodeAction) -> tuple[Snapshot, Offer]:
     try:
-        offer = RewriteOffer.from_data(action.data)
+        offer = Offer.from_data(action.data)
     except ValueError as error:
         raise _failure(str(error)) from error
     document = ls.documents.get(offer.uri)
     if document is None or document.version != offer.version:
         raise _failure(STALE)
-    try:
-        return document, _masked(document, offer.region)
-    except RegionError as error:
-        raise _failure(str(error)) from error
+    return document, offer
 
 
-async def _rewritten(ls: Server, uri: str, masked: MaskedDocument) -> tuple[str, ...]:
+async def _written(
+    ls: Server, document: Snapshot, action: Action, wanted: tuple[Frame, ...]
+) -> tuple[str, ...]:
     if ls.session is None:
         raise _failure("The server is turned off by its setting enable.")
     settings = ls.settings
-    options = FillOptions(settings.steps, settings.seed, settings.rewrite.strength, settings.alternatives)
+    # Only of what the user has selected anything may be worth keeping.
+    strength = settings.rewrite.strength if action is Action.REWRITE else 1.0
+    options = FillOptions(settings.steps, settings.seed, strength, settings.alternatives)
+    text, regions = framed(document.text, wanted)
     try:
-        outcome = await ls.session.fill(masked, options, Gate(), f"rewrite {uri}")
+        masked = MaskedDocument(text, regions, document.path, document.language)
+        outcome = await ls.session.fill(masked, options, Gate(), f"rewrite {document.uri}")
+    except RegionError as error:
+        raise _failure(str(error)) from error
     except Superseded as error:
         raise _failure("Another rewrite of this document was asked for.") from error
     except EngineError as error:

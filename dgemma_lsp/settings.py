@@ -119,6 +119,20 @@ class Fraction:
 
 
 @dataclass(frozen=True)
+class Names:
+    """A list of names; it may be empty."""
+
+    @property
+    def allowed(self) -> str:
+        return 'a list of names such as ["python"]'
+
+    def read(self, value: object) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
+            raise ValueError
+        return tuple(value)
+
+
+@dataclass(frozen=True)
 class Choice:
     """A member of an enum, written as its value."""
 
@@ -165,6 +179,7 @@ class Settings:
         steps: denoising steps at most.
         automatic: completions that come while the user types.
         rewrite: the code action "Rewrite selection".
+        languages: where anything is offered, as editors call them; the bundled model was trained for Python only.
         alternatives: how many completions are offered when the user asks for them.
         seed: of the noise; the same seed gives the same fills.
         log_level: what is sent to the editor's log.
@@ -176,6 +191,7 @@ class Settings:
     steps: Annotated[int, Whole(1, 256)] = 4
     automatic: Automatic = field(default_factory=Automatic)
     rewrite: Rewrite = field(default_factory=Rewrite)
+    languages: Annotated[tuple[str, ...], Names()] = ("python",)
     alternatives: Annotated[int, Whole(1, 16)] = 3
     seed: Annotated[int, Whole(0, 2**32 - 1)] = 0
     log_level: Annotated[LogLevel, Choice(LogLevel)] = LogLevel.INFO

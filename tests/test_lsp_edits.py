@@ -9,9 +9,10 @@ from lsprotocol.types import ClientCapabilities, PositionEncodingKind
 
 from dgemma_lsp.documents import Snapshot
 from dgemma_lsp.edits import GuaranteeBroken
-from dgemma_lsp.lsp_edits import RewriteOffer, inline_items, workspace_edit
+from dgemma_lsp.lsp_edits import Offer, inline_items, workspace_edit
 from dgemma_lsp.masked import MaskedDocument, Region
 from dgemma_lsp.pipeline import Candidate
+from dgemma_lsp.regions import Action, Frame
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -33,9 +34,9 @@ def test_an_edit_that_reaches_outside_of_its_region_never_leaves() -> None:
         with pytest.raises(GuaranteeBroken):
             inline_items(DOCUMENT, MASKED, [candidate("2")])
         with pytest.raises(GuaranteeBroken):
-            workspace_edit(DOCUMENT, MASKED, ["2"], ClientCapabilities())
+            workspace_edit(DOCUMENT, [Frame(Region(4, 5))], ["2"], ClientCapabilities())
 
 
 def test_an_offer_survives_the_way_to_the_editor_and_back() -> None:
-    offer = RewriteOffer("file:///a.py", 3, Region(4, 5))
-    assert RewriteOffer.from_data(offer.to_data()) == offer
+    offer = Offer("file:///a.py", 3, Region(4, 5), Action.FILL_FILE)
+    assert Offer.from_data(offer.to_data()) == offer

@@ -19,7 +19,18 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-KEYS = ["enable", "model", "device", "steps", "automatic", "rewrite", "alternatives", "seed", "logLevel", "x"]
+KEYS = [
+    "enable",
+    "model",
+    "device",
+    "steps",
+    "automatic",
+    "rewrite",
+    "languages",
+    "alternatives",
+    "seed",
+    "x",
+]
 
 
 def test_every_setting_can_be_chosen() -> None:
@@ -30,6 +41,7 @@ def test_every_setting_can_be_chosen() -> None:
         "steps": 16,
         "automatic": {"minConfidence": 0.8},
         "rewrite": {"strength": 0.2},
+        "languages": ["python", "go"],
         "alternatives": 5,
         "seed": 3,
         "logLevel": "debug",
@@ -37,7 +49,16 @@ def test_every_setting_can_be_chosen() -> None:
     settings, problems = parse(options, DEFAULTS)
     assert problems == []
     assert settings == Settings(
-        False, "some/model", Device.CUDA, 16, Automatic(0.8), Rewrite(0.2), 5, 3, LogLevel.DEBUG
+        False,
+        "some/model",
+        Device.CUDA,
+        16,
+        Automatic(0.8),
+        Rewrite(0.2),
+        ("python", "go"),
+        5,
+        3,
+        LogLevel.DEBUG,
     )
 
 
@@ -79,6 +100,12 @@ def test_a_whole_number_may_be_written_as_a_float() -> None:
             {"rewrite": {"strength": 0}},
             "Setting rewrite.strength must be a number above 0 and at most 1, not 0.",
         ),
+        ({"languages": "go"}, 'Setting languages must be a list of names such as ["python"], not "go".'),
+        (
+            {"languages": ["go", ""]},
+            'Setting languages must be a list of names such as ["python"], not ["go", ""].',
+        ),
+        ({"languages": [1]}, 'Setting languages must be a list of names such as ["python"], not [1].'),
         ({"rewrite": 3}, "Setting rewrite must be an object with settings, not 3."),
         ({"stepz": 3}, "There is no setting stepz; did you mean steps?"),
         ({"rewrite": {"x": 3}}, "There is no setting rewrite.x; there are strength."),

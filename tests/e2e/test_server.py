@@ -39,7 +39,7 @@ CURSOR_OFFSET = TEXT.index("return") + len("return")
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     client = Client([COMMAND, "--stdio"])
-    client.initialize(options={"alternatives": 8})
+    client.initialize(options={"alternatives": 8, "languages": ["python", "plaintext"]})
     yield client
     client.close()
 

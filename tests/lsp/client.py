@@ -115,8 +115,10 @@ class Client:
         self.notify("initialized", {})
         return result
 
-    def open(self, text: str, uri: str = "file:///src/a.py", version: int = 1) -> str:
-        item = {"uri": uri, "languageId": "python", "version": version, "text": text}
+    def open(
+        self, text: str, uri: str = "file:///src/a.py", version: int = 1, language: str = "python"
+    ) -> str:
+        item = {"uri": uri, "languageId": language, "version": version, "text": text}
         self.notify("textDocument/didOpen", {"textDocument": item})
         return uri
 

@@ -116,7 +116,15 @@ def test_typing_while_the_model_works_drops_the_edit(start_server: StartServer, 
 
 
 @pytest.mark.parametrize(
-    "data", [None, {}, {"uri": "file:///src/a.py", "version": 1, "start": 5, "end": 2}, [1], "x"]
+    "data",
+    [
+        None,
+        {},
+        {"uri": "file:///src/a.py", "version": 1, "start": 5, "end": 2, "action": "REWRITE"},
+        {"uri": "file:///src/a.py", "version": 1, "start": 2, "end": 5, "action": "DELETE"},
+        [1],
+        "x",
+    ],
 )
 def test_an_action_of_somebody_else_is_refused(shared: Client, data: Any) -> None:
     refused(shared, {"title": "Rewrite selection", "data": data}, "does not come from this server")
@@ -124,7 +132,7 @@ def test_an_action_of_somebody_else_is_refused(shared: Client, data: Any) -> Non
 
 def test_a_region_outside_of_the_text_is_refused(shared: Client) -> None:
     uri = shared.open(TEXT)
-    data = {"uri": uri, "version": 1, "start": 0, "end": 999}
+    data = {"uri": uri, "version": 1, "start": 0, "end": 999, "action": "REWRITE"}
     refused(shared, {"title": "Rewrite selection", "data": data}, "outside")
 
 
