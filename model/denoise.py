@@ -139,7 +139,9 @@ def denoise(
         trusted = torch.where(firm & (ids == before), trusted, now)
         firm = accepted
         counting = sampler.until_end(ids, canvas.runs, end)
-        done = step > 1 and bool(sampler.settled(ids, before, accepted, counting).all())
+        # Where the denoiser, unsure as it may be, leaves alone what a slot began with, another step changes nothing.
+        sure = accepted | (held & (ids == start))
+        done = step > 1 and bool(sampler.settled(ids, before, sure, counting).all())
         final = done or step == schedule.steps
         yield State(step, ids, trusted, accepted, final)
         if final:
