@@ -8,10 +8,13 @@ and one that it wrote itself (`writing`). Pure functions on text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 _LONGEST_MATCH = 200  # characters before the region that are looked up, the line before its own included
 _SHORTEST_MATCH = 4
+_WORDS = re.compile(r" *(?:\w+|\S)")
+_WORDS_TRIED = 6
 _REACH = 100_000  # characters before and behind the region that are searched
 
 
@@ -38,19 +41,39 @@ def copies(before: str, after: str, count: int) -> list[str]:
     line = before.rfind("\n") + 1
     above = before.rfind("\n", 0, max(0, line - 1)) + 1
     known = before[max(above, len(before) - _LONGEST_MATCH) :]
-    rest_of_line = after.split("\n", 1)[0].strip()
+    rest = after.split("\n", 1)[0].strip()
     upper = before[max(0, line - _REACH) : line]
     lower = after[len(after.split("\n", 1)[0]) :][:_REACH]
     found: dict[str, None] = {}  # a set that remembers the order
     length = _longest(known, upper, lower)
     while length >= _SHORTEST_MATCH and known[-length:].strip() and len(found) < count:
         for text in _following(known[-length:], upper, lower):
-            stop = text.find(rest_of_line) if rest_of_line else -1
+            stop = text.find(rest) if rest else -1
             found.setdefault(text if stop < 0 else text[:stop])
             if len(found) == count:
                 break
         length = min(length - 1, length * 3 // 4)
     return list(found)
+
+
+def rest_of_line(after: str) -> str:
+    """What stands behind a region in its line, without blanks at the end."""
+    return after.split("\n", 1)[0].rstrip()
+
+
+def ending(line: str, least: int, rest: str) -> list[str]:
+    """Lines that end with ``rest``, made of a guess at a line: cut off behind it, or, where it is not, at some word.
+
+    Args:
+        line: a guess.
+        least: characters of it that are certain.
+        rest: what the line is known to end with; the guess itself is all there is where that is nothing.
+    """
+    at = line.rfind(rest, least)
+    if at >= 0:
+        return [line[: at + len(rest)]]
+    ends = [match.end() for match in _WORDS.finditer(line) if match.end() >= least]
+    return [line[:end] + rest for end in ends[:_WORDS_TRIED]]
 
 
 def _longest(known: str, upper: str, lower: str) -> int:

@@ -24,7 +24,7 @@ from torch import Tensor
 from dgemma_model.confidence import Curve
 from dgemma_model.copying import Copier, Document
 from dgemma_model.denoise import Canvas, Schedule, State, denoise
-from dgemma_model.drafting import copies, draft
+from dgemma_model.drafting import copies, draft, ending, rest_of_line
 from dgemma_model.errors import ModelError
 from dgemma_model.layout import BUCKETS, LAYOUT_KEY, Budget, Layout, MaskedText, bucket, drafted, lay_out
 from dgemma_model.load import BUNDLED, CONFIG, TOKENIZER, load, parameter_count
@@ -35,6 +35,7 @@ from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTok
 from dgemma_model.writing import Comparison, Opening, Writer
 
 _COPIES = 6  # lines of the document that compete with what the encoder writes
+_OFFERED = 20  # guesses that are judged
 _GUESSES = 3  # that are offered beside what was denoised
 _REACH = 60_000, 30_000  # characters before and behind region 1 from which single tokens may be copied
 _TOP_LEVEL = re.compile(r"(?<=\n)(?=\S)")  # where a statement begins that is not indented
@@ -105,7 +106,8 @@ class _Task:
         slots: width of each region's run.
         guesses: what each region's canvas begins with; empty for a rewrite.
         opening: of region 1; None for a rewrite.
-        likely: logarithms of the probabilities of some texts of region 1.
+        likely: logarithms of the probabilities of some texts of region 1, `rest` included.
+        rest: what stands behind region 1 in its line; with it a text is what the encoder knows best, a line's end.
         encoded: tokens that had to be encoded so far.
     """
 
@@ -115,6 +117,7 @@ class _Task:
     guesses: list[Guess] = field(default_factory=list)
     opening: Opening | None = None
     likely: dict[tuple[int, ...], float] = field(default_factory=dict)
+    rest: str = ""
     encoded: int = 0
 
 
@@ -242,13 +245,18 @@ class Infiller:
         """
         prompt, task.opening, task.encoded = self.open(task.healed, options.single_line)
         begun, (first, *later) = task.healed.begun[0], masked.segments
-        offered = [self.tokenizer.encode(begun + text) for text in copies(first, "".join(later), _COPIES)]
-        offered.append(self._writer.write(prompt, task.opening, _LONGEST_GUESS, cancelled))
-        offered = [guess for guess in offered if len(guess) <= _LONGEST_GUESS]
-        likely = self._writer.judge(prompt, task.opening, offered)
-        task.likely = dict(zip(map(tuple, offered), likely, strict=True))
-        best = max(offered, key=lambda guess: task.likely[tuple(guess)])
-        task.guesses = [best, *(self._copy(masked, task.healed, n) for n in range(1, len(masked.present)))]
+        behind = "".join(later)
+        task.rest = rest_of_line(behind) if options.single_line else ""
+        written = self._writer.write(prompt, task.opening, _LONGEST_GUESS, cancelled)
+        lines = [begun + text for text in copies(first, behind[len(task.rest) :], _COPIES)]
+        lines.append(self.tokenizer.decode_lossy(written))
+        texts = dict.fromkeys(whole for line in lines for whole in ending(line, len(begun), task.rest))
+        encoded = (tuple(self.tokenizer.encode(text)) for text in texts)
+        offered = [line for line in encoded if len(line) <= _LONGEST_GUESS][:_OFFERED] or [()]
+        task.likely = dict(zip(offered, self._writer.judge(prompt, task.opening, offered), strict=True))
+        best = self.tokenizer.decode_lossy(max(task.likely.items(), key=lambda item: item[1])[0])
+        guess = self.tokenizer.encode(best.removesuffix(task.rest))
+        task.guesses = [guess, *(self._copy(masked, task.healed, n) for n in range(1, len(masked.present)))]
 
     def open(self, healed: MaskedText, single_line: bool) -> tuple[Prompt, Opening, int]:
         """The encoded prompt of a healed text, what is known of region 1, and the number of tokens encoded for it."""
@@ -328,13 +336,13 @@ class Infiller:
         """
         if task.opening is None:
             return alternatives
-        begun = task.healed.begun[0]
-        made = [tuple(self.tokenizer.encode(begun + fills[0].text)) for fills in alternatives]
+        begun, rest = task.healed.begun[0], task.rest
+        made = [tuple(self.tokenizer.encode(begun + fills[0].text + rest)) for fills in alternatives]
         if new := set(made) - set(task.likely):
             task.likely |= zip(new, self._writer.judge(prompt, task.opening, list(new)), strict=True)
         others = alternatives[0][1:]
         best = heapq.nlargest(_GUESSES, task.likely.items(), key=lambda item: item[1])
-        guessed = [[_guessed(self.tokenizer, text, begun, value), *others] for text, value in best]
+        guessed = [[_guessed(self.tokenizer, text, begun, rest, value), *others] for text, value in best]
         rated = [
             [replace(first, confidence=math.exp(task.likely[text]) if first.complete else 0.0), *others]
             for text, (first, *others) in zip(made, alternatives, strict=True)
@@ -349,11 +357,11 @@ class Infiller:
             )
 
 
-def _guessed(tokenizer: Tokenizer, guess: Sequence[int], begun: str, likelihood: float) -> Fill:
-    sure = math.exp(likelihood / (len(guess) + 1))  # of a token, on average
-    slots = tuple((tokenizer.decode_lossy([token]), sure, True) for token in guess)
-    text = tokenizer.decode_lossy(guess)[len(begun) :]
-    return Fill(text, math.exp(likelihood), True, _without(len(begun), slots))
+def _guessed(tokenizer: Tokenizer, line: Sequence[int], begun: str, rest: str, likelihood: float) -> Fill:
+    text = tokenizer.decode_lossy(line).removesuffix(rest)
+    sure = math.exp(likelihood / (len(line) + 1))  # of a token, on average
+    slots = tuple((tokenizer.decode_lossy([token]), sure, True) for token in tokenizer.encode(text))
+    return Fill(text[len(begun) :], math.exp(likelihood), True, _without(len(begun), slots))
 
 
 def _without(characters: int, slots: Sequence[Slot]) -> tuple[Slot, ...]:

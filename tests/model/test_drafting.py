@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgemma_model.drafting import draft, drafts
+from dgemma_model.drafting import draft, drafts, ending
 
 CASES = [
     (
@@ -36,3 +36,18 @@ def test_a_draft_is_one_line_of_the_document(segments: list[str]) -> None:
     text = "".join(segments)
     for found in drafts(segments):
         assert found is None or ("\n" not in found and found in text)
+
+
+@pytest.mark.parametrize(
+    ("what", "line", "rest", "wanted"),
+    [
+        ("nothing is known of the end", "a, b)", "", ["a, b)"]),
+        ("the line ends as it should", "a, b)", ")", ["a, b)"]),
+        ("what follows the last occurrence goes", "f(a), b):", ")", ["f(a), b)"]),
+        ("it ends otherwise: every word may be the last", "a, b", ")", ["a)", "a,)", "a, b)"]),
+        ("an empty guess", "", ")", []),
+    ],
+)
+def test_a_guess_is_made_to_end_with_the_line(what: str, line: str, rest: str, wanted: list[str]) -> None:
+    assert ending(line, 0, rest) == wanted
+    assert all(made.endswith(rest) for made in wanted)
