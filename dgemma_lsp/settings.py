@@ -154,7 +154,7 @@ class Automatic:
         min_confidence: 0..1; what the model is less sure of is not shown.
     """
 
-    min_confidence: Annotated[float, Fraction()] = 0.5
+    min_confidence: Annotated[float, Fraction()] = 0.25
 
 
 @dataclass(frozen=True, slots=True)
