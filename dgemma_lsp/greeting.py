@@ -29,7 +29,7 @@ NAME = "dgemma-lsp"
 CAPABILITIES: Mapping[str, Any] = {
     "textDocumentSync": {"openClose": True, "change": 2, "save": False},  # 2: as edits
     "codeActionProvider": {"codeActionKinds": ["refactor.rewrite"], "resolveProvider": True},
-    "executeCommandProvider": {"commands": []},
+    "executeCommandProvider": {"commands": ["dgemma.accepted"]},
     "inlineCompletionProvider": {},
     "workspace": {
         "workspaceFolders": {"supported": True, "changeNotifications": True},

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lsprotocol.types import (
     ClientCapabilities,
     CodeAction,
     CodeActionKind,
+    Command,
     InlineCompletionItem,
     OptionalVersionedTextDocumentIdentifier,
+    Position,
+    SelectedCompletionInfo,
     TextDocumentEdit,
     TextEdit,
     WorkspaceEdit,
@@ -20,8 +24,11 @@ from lsprotocol.types import (
 from dgemma_lsp.documents import Snapshot
 from dgemma_lsp.edits import apply_fills
 from dgemma_lsp.masked import MaskedDocument, Region
-from dgemma_lsp.pipeline import Candidate
 from dgemma_lsp.regions import Action, Frame
+from dgemma_lsp.suggestions import Rest
+
+ACCEPTED = "dgemma.accepted"
+"""The command that an editor executes when the user has taken over an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +66,64 @@ class Offer:
         }
 
 
-def inline_items(
-    document: Snapshot, masked: MaskedDocument, candidates: Iterable[Candidate]
-) -> list[InlineCompletionItem]:
-    """An item for each candidate, in their order, each with its range: editors guess differently without one.
+@dataclass(frozen=True)
+class Spot:
+    """Where a completion is wanted.
 
-    Args:
-        document: where the items are shown.
-        masked: the same document, with one region.
-        candidates: of which repetitions are left out.
+    Attributes:
+        document: as it is.
+        replaced: what an entry of the editor's own list would replace; the cursor, when none is selected.
+        chosen: the text of that entry.
+    """
+
+    document: Snapshot
+    replaced: Region
+    chosen: str = ""
+
+    @classmethod
+    def of(cls, document: Snapshot, position: Position, selected: SelectedCompletionInfo | None) -> Spot:
+        if selected is not None:
+            return cls(document, document.region(selected.range), selected.text)
+        cursor = document.offset(position)
+        return cls(document, Region(cursor, cursor))
+
+    @cached_property
+    def text(self) -> str:
+        """The document with the selected entry taken over."""
+        before, after = self.document.text[: self.replaced.start], self.document.text[self.replaced.end :]
+        return before + self.chosen + after
+
+    @property
+    def cursor(self) -> int:
+        """A character offset in `text`."""
+        return self.replaced.start + len(self.chosen)
+
+
+def inline_items(spot: Spot, rests: Sequence[Rest]) -> list[InlineCompletionItem]:
+    """An item for each text, in their order, each with its range: editors guess differently without one.
 
     Raises:
-        GuaranteeBroken: an item would change text outside the region.
+        GuaranteeBroken: an item would change text outside of what it replaces.
     """
-    (region,) = masked.regions
-    replaced = document.range(region)
-    fills = dict.fromkeys(candidate.texts for candidate in candidates)
-    for texts in fills:
-        apply_fills(masked, texts)
-    return [InlineCompletionItem(insert_text=text, range=replaced) for (text,) in fills]
+    masked = MaskedDocument(spot.document.text, (spot.replaced,))
+    for rest in rests:
+        apply_fills(masked, [spot.chosen + rest.text])
+    return [_inline_item(spot, rest) for rest in rests]
+
+
+def _inline_item(spot: Spot, rest: Rest) -> InlineCompletionItem:
+    text = spot.chosen + rest.text
+    replaced = spot.document.text[spot.replaced.start : spot.replaced.end]
+    command = Command(
+        title="Taken over", command=ACCEPTED, arguments=[spot.document.uri, rest.number, rest.choice]
+    )
+    return InlineCompletionItem(
+        insert_text=text,
+        # An item is hidden when what it replaces does not begin its text; a list is often searched more freely.
+        filter_text=None if text.startswith(replaced) else replaced,
+        range=spot.document.range(spot.replaced),
+        command=command,
+    )
 
 
 def code_action(document: Snapshot, selected: Region, action: Action) -> CodeAction:
@@ -92,6 +138,12 @@ def resolves_edits(capabilities: ClientCapabilities) -> bool:
     code_action = text_document.code_action if text_document else None
     support = code_action.resolve_support if code_action else None
     return support is not None and "edit" in support.properties
+
+
+def shows_status(capabilities: ClientCapabilities) -> bool:
+    """Whether the editor says that it shows what the server is doing."""
+    experimental = capabilities.experimental
+    return isinstance(experimental, Mapping) and experimental.get("dgemmaStatus") is True
 
 
 def workspace_edit(

@@ -10,29 +10,37 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.uris import to_fs_path
 
 from dgemma_lsp import __version__, lsp_edits, syntax
 from dgemma_lsp.documents import Documents, Snapshot
 from dgemma_lsp.engines.base import Engine, EngineError, FillOptions
+from dgemma_lsp.exclusion import Exclusions
 from dgemma_lsp.greeting import NAME
-from dgemma_lsp.lsp_edits import Offer
-from dgemma_lsp.masked import MaskedDocument, Region, RegionError
+from dgemma_lsp.lsp_edits import ACCEPTED, Offer, Spot
+from dgemma_lsp.masked import MaskedDocument, RegionError
 from dgemma_lsp.pipeline import Candidate, Gate, Outcome
 from dgemma_lsp.polish import Rejection
 from dgemma_lsp.regions import Action, Frame, Silence, completion_region, framed, frames, offered
 from dgemma_lsp.session import Session, Superseded, Urgency
 from dgemma_lsp.settings import LogLevel, Settings, parse
+from dgemma_lsp.status import Reason, State, Status, silent
+from dgemma_lsp.suggestions import Rest, Suggestion, Suggestions
 
 SECTION = "dgemma"
 """Of an editor's configuration."""
+
+STATUS = "dgemma/status"
+"""A notification of ours, for editors that want it: {"state": …}, with a "reason" or an "advice"."""
 
 PARENT_POLL_SECONDS = 1.0
 """How often we look whether the editor's process still lives."""
@@ -54,13 +62,32 @@ _MESSAGE_TYPES = MappingProxyType(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A completion that nobody has asked for.
+
+    Attributes:
+        uri: of the document, as it was opened.
+        text: the document, perhaps as it will be.
+        cursor: a character offset in ``text``.
+    """
+
+    uri: str
+    text: str
+    cursor: int
+
+
 class Server(LanguageServer):
     """What the handlers share.
 
     Attributes:
         settings: as chosen so far.
         documents: the open ones.
+        exclusions: documents that are left alone.
+        suggestions: the last ones, as far as they were made with the present settings.
+        ahead: the last thing that was computed although nobody had asked for it, or is being computed.
         session: None while the user has turned the server off.
+        shows_status: the editor says that it shows what the server is doing; the setting says it too.
         shutdown_requested: the editor said good-bye in the right order.
     """
 
@@ -68,16 +95,25 @@ class Server(LanguageServer):
         super().__init__(NAME, __version__)
         self.settings = settings
         self.documents = Documents(lsp.PositionEncodingKind.Utf16)
+        self.exclusions = Exclusions(settings.exclude)
+        self.suggestions = Suggestions()
+        self.ahead: tuple[Wish, asyncio.Task[_Answer]] | None = None
         self.session: Session | None = None
+        self.shows_status = False
         self.shutdown_requested = False
         self._make_engine = make_engine
         self._problems: list[str] = []
         self._shown: set[str] = set()
+        self._status: Status | None = None
+        self._waiting = 0
         self._watch: asyncio.Task[None] | None = None
 
     def choose(self, options: object) -> None:
         """Take over settings; what is wrong with them is told by `tell_problems`."""
         self.settings, problems = parse(options, self.settings)
+        self.exclusions = Exclusions(self.settings.exclude)
+        self.suggestions = Suggestions()
+        self.ahead = None
         self._problems += problems
 
     def tell_problems(self) -> None:
@@ -108,6 +144,31 @@ class Server(LanguageServer):
         if message not in self._shown:
             self._shown.add(message)
             self.window_show_message(lsp.ShowMessageParams(kind, message))
+
+    def tell(self, status: Status) -> None:
+        """Tell the editor what the server is doing, if it wants to know and does not know it yet."""
+        # Whatever became of one wish, somebody may still wait for another.
+        if self._waiting and status.state in (State.READY, State.SILENT):
+            status = Status(State.FILLING)
+        loading = self.session is not None and self.session.status.state is State.LOADING
+        if status == self._status or (loading and status.state in (State.READY, State.FILLING)):
+            return
+        self._status = status
+        if self.shows_status or self.settings.status:
+            self.protocol.notify(STATUS, status.to_json())
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """While somebody waits for the model; what became of it is told by them, unless they have given up."""
+        self._waiting += 1
+        self.tell(Status(State.FILLING))
+        try:
+            yield
+        except BaseException:
+            self._waiting -= 1
+            self.tell(Status(State.READY))
+            raise
+        self._waiting -= 1
 
     def shutdown(self) -> None:
         """Called by pygls when the transport is closed, however that came about."""
@@ -140,6 +201,7 @@ def build_server(settings: Settings, make_engine: EngineFactory) -> Server:
     rewrites = lsp.CodeActionOptions([lsp.CodeActionKind.RefactorRewrite], resolve_provider=True)
     server.feature(lsp.TEXT_DOCUMENT_CODE_ACTION, rewrites)(code_actions)
     server.feature(lsp.CODE_ACTION_RESOLVE)(resolve_code_action)
+    server.command(ACCEPTED)(accepted)
     logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_unexpected)
     return server
 
@@ -150,6 +212,7 @@ def build_server(settings: Settings, make_engine: EngineFactory) -> Server:
 def initialize(ls: Server, params: lsp.InitializeParams) -> None:
     ls.choose(params.initialization_options)
     ls.documents = Documents(lsp.PositionEncodingKind(ls.workspace.position_encoding))
+    ls.shows_status = lsp_edits.shows_status(params.capabilities)
     ls.open_session()
     if params.process_id:
         ls.watch_editor(params.process_id)
@@ -186,7 +249,9 @@ async def load_model(ls: Server) -> None:
     """Load in the background, with a progress bar where the editor has one."""
     if ls.session is None:
         ls.log(LogLevel.INFO, "The server is turned off by its setting enable.")
+        ls.tell(silent(Reason.TURNED_OFF.value))
         return
+    ls.tell(Status(State.LOADING))
     # Started first: a slow answer of the editor costs no time.
     loading = asyncio.create_task(ls.session.load())
     token = await _begin_progress(ls, "dgemma: loading the model")
@@ -196,11 +261,13 @@ async def load_model(ls: Server) -> None:
         result = "The model could not be loaded."
         ls.show_once(lsp.MessageType.Error, str(error))
         ls.log(LogLevel.ERROR, str(error))
+        ls.tell(Status(State.ERROR, str(error)))
     else:
         result = (
             f"{info.model} is ready ({info.parameters / 1e6:.0f} M parameters, {info.device}, {info.dtype})."
         )
         ls.log(LogLevel.INFO, result)
+        ls.tell(Status(State.READY))
     if token is not None:
         ls.work_done_progress.end(token, lsp.WorkDoneProgressEnd(message=result))
 
@@ -252,7 +319,9 @@ def did_change(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
 
 
 def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
-    ls.documents.close(params.text_document.uri)
+    if document := ls.documents.get(params.text_document.uri):
+        ls.suggestions.forget(document.uri)
+        ls.documents.close(document.uri)
 
 
 # Inline completion
@@ -261,45 +330,93 @@ def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
 async def inline_completion(ls: Server, params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:
     document = ls.documents.get(params.text_document.uri)
     if document is None or ls.session is None:
-        return _silent(ls, "the document is not open" if document is None else "the server is turned off")
-    region = _completion_region(ls, document, params.position)
-    if isinstance(region, Silence):
-        return _silent(ls, region.value)
-    masked = MaskedDocument(document.text, (region,), document.path, document.language)
+        reason = Reason.NOT_OPEN if document is None else Reason.TURNED_OFF
+        return _nothing(ls, silent(reason.value))
+    if unwanted := _why_unwanted(ls, document):
+        return _nothing(ls, silent(unwanted))
+    spot = Spot.of(document, params.position, params.context.selected_completion_info)
     asked = params.context.trigger_kind is lsp.InlineCompletionTriggerKind.Invoked
-    try:
-        outcome = await _complete(ls.session, ls.settings, masked, document.uri, asked)
-    except Superseded:
-        return _silent(ls, "a newer request has come")
-    except EngineError as error:
-        ls.show_once(lsp.MessageType.Error, str(error))
-        return _silent(ls, str(error))
+    answer = await _answer(ls, document, spot, asked)
+    if isinstance(answer, Status):
+        return _nothing(ls, answer)
     if not ls.documents.is_current(document):
-        return _silent(ls, "the document has changed")
-    candidates = [one for one in outcome.candidates if _may_be_shown(one, asked)]
-    if not candidates:
-        return _silent(ls, outcome.candidates[0].reason)
-    ls.log(LogLevel.DEBUG, _summary(outcome))
+        return _nothing(ls, silent(Reason.CHANGED.value))
+    ls.tell(Status(State.READY))
     return lsp.InlineCompletionList(
-        lsp_edits.inline_items(document, masked, candidates[: ls.settings.alternatives if asked else 1])
+        lsp_edits.inline_items(spot, answer[: ls.settings.alternatives if asked else 1])
     )
 
 
-def _completion_region(ls: Server, document: Snapshot, position: lsp.Position) -> Region | Silence:
-    if not _is_wanted(ls, document):
-        return Silence.LANGUAGE
-    return completion_region(document.text, document.offset(position))
+_Answer = list[Rest] | Status
+"""What may be shown, or why nothing is."""
+
+
+async def _answer(ls: Server, document: Snapshot, spot: Spot, asked: bool) -> _Answer:
+    if known := ls.suggestions.rests(document.uri, spot.text, spot.cursor, asked):
+        return known
+    wish = Wish(document.uri, spot.text, spot.cursor)
+    with ls.filling():
+        if ls.ahead is not None and ls.ahead[0] == wish and not asked:
+            return await asyncio.shield(ls.ahead[1])
+        return await _suggested(ls, document, wish, Urgency.ASKED if asked else Urgency.AUTOMATIC)
+
+
+async def accepted(ls: Server, uri: str, number: int, choice: int) -> None:
+    """The user has taken over an item: what may come next is found out while they look at it."""
+    document = ls.documents.get(uri)
+    result = ls.suggestions.result(uri, number, choice)
+    if document is None or result is None or _why_unwanted(ls, document):
+        return
+    # The document need not have been changed yet: some editors say first that the item is taken over.
+    wish = Wish(document.uri, *result)
+    if not ls.suggestions.rests(wish.uri, wish.text, wish.cursor, asked=False):
+        ls.ahead = wish, asyncio.create_task(_find_out(ls, document, wish))
+
+
+async def _find_out(ls: Server, document: Snapshot, wish: Wish) -> _Answer:
+    answer = await _suggested(ls, document, wish, Urgency.AHEAD)
+    # That the model has nothing to say is worth knowing; that it was not or could not be asked is not.
+    in_vain = isinstance(answer, Status) and (
+        answer.state is State.ERROR or answer.message == Reason.NEWER.value
+    )
+    if in_vain and ls.ahead is not None and ls.ahead[0] is wish:
+        ls.ahead = None
+    return answer
+
+
+async def _suggested(ls: Server, document: Snapshot, wish: Wish, urgency: Urgency) -> _Answer:
+    """Ask the model, and remember what it says."""
+    if ls.session is None:
+        return silent(Reason.TURNED_OFF.value)
+    region = completion_region(wish.text, wish.cursor)
+    if isinstance(region, Silence):
+        return silent(region.value)
+    masked = MaskedDocument(wish.text, (region,), document.path, document.language)
+    suggestions, asked = ls.suggestions, urgency is Urgency.ASKED
+    try:
+        outcome = await _complete(ls.session, ls.settings, masked, document.uri, urgency)
+    except Superseded:
+        return silent(Reason.NEWER.value)
+    except EngineError as error:
+        ls.show_once(lsp.MessageType.Error, str(error))
+        return Status(State.ERROR, str(error))
+    candidates = [one for one in outcome.candidates if _may_be_shown(one, asked)]
+    if not candidates:
+        return silent(outcome.candidates[0].reason)
+    ls.log(LogLevel.DEBUG, _summary(outcome))
+    texts = dict.fromkeys(text for one in candidates for text in one.texts)
+    return suggestions.remember(document.uri, Suggestion(wish.text, region.start, tuple(texts), asked))
 
 
 async def _complete(
-    session: Session, settings: Settings, document: MaskedDocument, uri: str, asked: bool
+    session: Session, settings: Settings, document: MaskedDocument, uri: str, urgency: Urgency
 ) -> Outcome:
+    asked = urgency is Urgency.ASKED
     options = FillOptions(
         steps=settings.steps, seed=settings.seed, alternatives=settings.alternatives if asked else 1
     )
     # Who asks gets what there is; who is typing must not be disturbed by guesses.
     gate = Gate(0.0 if asked else settings.automatic.min_confidence)
-    urgency = Urgency.ASKED if asked else Urgency.AUTOMATIC
     return await session.fill(document, options, gate, f"completion {uri}", urgency)
 
 
@@ -315,14 +432,25 @@ def _summary(outcome: Outcome) -> str:
     )
 
 
-def _silent(ls: Server, reason: str) -> lsp.InlineCompletionList:
-    ls.log(LogLevel.DEBUG, f"No completion: {reason}")
+def _nothing(ls: Server, why: Status) -> lsp.InlineCompletionList:
+    ls.log(LogLevel.DEBUG, f"No completion: {why.message}")
+    ls.tell(why)
     return lsp.InlineCompletionList([])
 
 
-def _is_wanted(ls: Server, document: Snapshot) -> bool:
-    """Whether the user wants anything in this language: in one that the model never saw it would only disturb."""
-    return syntax.is_one_of(_language(document), ls.settings.languages)
+def _why_unwanted(ls: Server, document: Snapshot) -> str:
+    """Why nothing is to be done in a document; "" when it may be."""
+    if excluded := ls.exclusions.reason(document.uri, document.path, _roots(ls)):
+        return excluded.value
+    # In a language that the model never saw it would only disturb.
+    wanted = syntax.is_one_of(_language(document), ls.settings.languages)
+    return "" if wanted else Silence.LANGUAGE.value
+
+
+def _roots(ls: Server) -> list[str]:
+    # Some editors send only the older root.
+    uris = [folder.uri for folder in ls.workspace.folders.values()] or [ls.workspace.root_uri or ""]
+    return [path for uri in uris if (path := to_fs_path(uri))]
 
 
 def _language(document: Snapshot) -> str | None:
@@ -339,7 +467,9 @@ async def code_actions(ls: Server, params: lsp.CodeActionParams) -> list[lsp.Cod
         return []
     if not lsp_edits.resolves_edits(ls.client_capabilities):
         return []
-    if not _is_wanted(ls, document):
+    if unwanted := _why_unwanted(ls, document):
+        ls.log(LogLevel.DEBUG, f"No code actions: {unwanted}")
+        ls.tell(silent(unwanted))
         return []
     selected = document.region(params.range)
     # Of a long document much may have to be parsed.
@@ -371,6 +501,8 @@ def _taken_up(ls: Server, action: lsp.CodeAction) -> tuple[Snapshot, Offer]:
     document = ls.documents.get(offer.uri)
     if document is None or document.version != offer.version:
         raise _failure(STALE)
+    if unwanted := _why_unwanted(ls, document):
+        raise _failure(f"Nothing is done here: {unwanted}.")
     return document, offer
 
 
@@ -386,15 +518,19 @@ async def _written(
     text, regions = framed(document.text, wanted)
     try:
         masked = MaskedDocument(text, regions, document.path, document.language)
-        outcome = await ls.session.fill(masked, options, Gate(), f"rewrite {document.uri}")
+        with ls.filling():
+            outcome = await ls.session.fill(masked, options, Gate(), f"rewrite {document.uri}")
     except RegionError as error:
         raise _failure(str(error)) from error
     except Superseded as error:
         raise _failure("Another rewrite of this document was asked for.") from error
     except EngineError as error:
+        ls.tell(Status(State.ERROR, str(error)))
         raise _failure(str(error)) from error
     if outcome.best is None:
+        ls.tell(silent(outcome.candidates[0].reason))
         raise _failure(f"Nothing better was found. {outcome.candidates[0].reason}")
+    ls.tell(Status(State.READY))
     return outcome.best.texts
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -27,36 +26,16 @@ from dgemma_lsp.engines.base import (
 )
 from dgemma_lsp.masked import MaskedDocument
 from dgemma_lsp.pipeline import Gate, Outcome
-
-
-class State(Enum):
-    """Of the model."""
-
-    LOADING = auto()
-    READY = auto()
-    FAILED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What became of the model.
-
-    Attributes:
-        state: as far as is known; a failed engine is tried again by the next request.
-        info: what is loaded, once it is.
-        reason: one sentence, when the state is FAILED.
-    """
-
-    state: State
-    info: EngineInfo | None = None
-    reason: str = ""
+from dgemma_lsp.status import State, Status
 
 
 class Urgency(Enum):
     """What a request gives way to."""
 
+    AHEAD = auto()
+    """Perhaps somebody will want it: it ends when any other request comes, and no other ends because of it."""
     AUTOMATIC = auto()
-    """Nobody asked for it: it ends when any other request comes."""
+    """Nobody asked for it: it ends when any newer request comes."""
     ASKED = auto()
     """Somebody waits for it: it ends when another one with the same key comes."""
 
@@ -82,6 +61,7 @@ class Session:
 
     @property
     def status(self) -> Status:
+        """LOADING, READY or ERROR: the model's, as far as is known. A failed engine is tried again by the next fill."""
         return self._status
 
     async def load(self) -> EngineInfo:
@@ -93,9 +73,9 @@ class Session:
         try:
             info = await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.load)
         except EngineError as error:
-            self._status = Status(State.FAILED, reason=str(error))
+            self._status = Status(State.ERROR, str(error))
             raise
-        self._status = Status(State.READY, info)
+        self._status = Status(State.READY)
         return info
 
     async def fill(
@@ -113,7 +93,7 @@ class Session:
             options: how to denoise.
             gate: what may be shown.
             key: requests with the same key are versions of the same wish; only the newest counts.
-            urgency: AUTOMATIC requests also give way to requests with other keys.
+            urgency: only ASKED ones do not give way to requests with other keys.
 
         Raises:
             Superseded: a newer request came.
@@ -165,7 +145,7 @@ class Session:
         except FillCancelled:
             raise Superseded from None  # by the end of the session
         # An engine that could not be loaded at first may have been mended.
-        self._status = Status(State.READY, self._status.info)
+        self._status = Status(State.READY)
         return outcome
 
 
@@ -184,7 +164,9 @@ class _Request:
         self.superseded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def gives_way_to(self, newer: _Request) -> bool:
-        return self.key == newer.key or self.urgency is Urgency.AUTOMATIC
+        if newer.urgency is Urgency.AHEAD:
+            return self.urgency is Urgency.AHEAD
+        return self.key == newer.key or self.urgency is not Urgency.ASKED
 
     def supersede(self) -> None:
         self.stop.set()

@@ -133,6 +133,23 @@ class Names:
 
 
 @dataclass(frozen=True)
+class Globs:
+    """A list of globs as in a ``.gitignore``; it may be empty."""
+
+    @property
+    def allowed(self) -> str:
+        return 'a list of globs such as ["**/*.key"]'
+
+    def read(self, value: object) -> tuple[str, ...]:
+        from dgemma_lsp.exclusion import makes_sense  # takes some milliseconds
+
+        globs = Names().read(value)
+        if not all(map(makes_sense, globs)):
+            raise ValueError
+        return globs
+
+
+@dataclass(frozen=True)
 class Choice:
     """A member of an enum, written as its value."""
 
@@ -180,9 +197,11 @@ class Settings:
         automatic: completions that come while the user types.
         rewrite: the code action "Rewrite selection".
         languages: where anything is offered, as editors call them; the bundled model was trained for Python only.
+        exclude: documents that nothing is read from or computed in, as in a ``.gitignore``.
         alternatives: how many completions are offered when the user asks for them.
         seed: of the noise; the same seed gives the same fills.
         log_level: what is sent to the editor's log.
+        status: whether the editor wants to be told what the server is doing.
     """
 
     enable: Annotated[bool, Flag()] = True
@@ -192,9 +211,19 @@ class Settings:
     automatic: Automatic = field(default_factory=Automatic)
     rewrite: Rewrite = field(default_factory=Rewrite)
     languages: Annotated[tuple[str, ...], Names()] = ("python",)
+    exclude: Annotated[tuple[str, ...], Globs()] = (
+        "**/.env*",
+        "**/*.pem",
+        "**/*.key",
+        "**/*.crt",
+        "**/*.cert",
+        "**/.dev.vars",
+        "**/secrets.yml",
+    )
     alternatives: Annotated[int, Whole(1, 16)] = 3
     seed: Annotated[int, Whole(0, 2**32 - 1)] = 0
     log_level: Annotated[LogLevel, Choice(LogLevel)] = LogLevel.INFO
+    status: Annotated[bool, Flag()] = False
 
 
 def parse(options: object, base: Settings) -> tuple[Settings, list[str]]:

@@ -5,34 +5,59 @@ from __future__ import annotations
 from unittest import mock
 
 import pytest
-from lsprotocol.types import ClientCapabilities, PositionEncodingKind
+from lsprotocol.types import ClientCapabilities, Position, PositionEncodingKind, Range, SelectedCompletionInfo
 
 from dgemma_lsp.documents import Snapshot
 from dgemma_lsp.edits import GuaranteeBroken
-from dgemma_lsp.lsp_edits import Offer, inline_items, workspace_edit
+from dgemma_lsp.lsp_edits import Offer, Spot, inline_items, workspace_edit
 from dgemma_lsp.masked import MaskedDocument, Region
-from dgemma_lsp.pipeline import Candidate
 from dgemma_lsp.regions import Action, Frame
+from dgemma_lsp.suggestions import Rest
 
 pytestmark = pytest.mark.timeout(20)
 
 DOCUMENT = Snapshot("file:///a.py", 3, "python", "x = 1\n", PositionEncodingKind.Utf16)
-MASKED = MaskedDocument(DOCUMENT.text, (Region(4, 5),))
 
 
-def candidate(text: str) -> Candidate:
-    return Candidate((text,), (0.9,), None, "")
+def spot(line: str, replaced: tuple[int, int], chosen: str) -> Spot:
+    """An entry of the editor's own list is selected, which would replace some of the line."""
+    selected = SelectedCompletionInfo(Range(*(Position(0, end) for end in replaced)), chosen)
+    document = Snapshot(DOCUMENT.uri, 3, "python", line, PositionEncodingKind.Utf16)
+    return Spot.of(document, Position(0, replaced[1]), selected)
 
 
-def test_the_same_text_is_one_item() -> None:
-    items = inline_items(DOCUMENT, MASKED, [candidate("2"), candidate("3"), candidate("2")])
-    assert [item.insert_text for item in items] == ["2", "3"]
+def test_an_item_tells_which_suggestion_it_is_of() -> None:
+    (item,) = inline_items(Spot.of(DOCUMENT, Position(0, 4), None), [Rest("2 + ", 7, 1)])
+    assert (item.insert_text, item.filter_text) == ("2 + ", None)
+    assert item.range == Range(Position(0, 4), Position(0, 4))
+    assert item.command is not None
+    assert (item.command.command, item.command.arguments) == ("dgemma.accepted", [DOCUMENT.uri, 7, 1])
+
+
+@pytest.mark.parametrize(
+    ("line", "replaced", "chosen", "text", "filter_text"),
+    [
+        pytest.param("x = pri\n", (4, 7), "print", "x = print\n", None, id="the rest of a word"),
+        pytest.param("x = prt\n", (4, 7), "print", "x = print\n", "prt", id="found by some of its letters"),
+        pytest.param("x = Pri\n", (4, 7), "print", "x = print\n", "Pri", id="found in the other case"),
+        pytest.param("x = \n", (4, 4), "print", "x = print\n", None, id="nothing is typed"),
+        pytest.param("😋 = é; p\n", (8, 9), "pop", "😋 = é; pop\n", None, id="behind astral characters"),
+    ],
+)
+def test_an_item_extends_the_entry_that_is_selected(
+    line: str, replaced: tuple[int, int], chosen: str, text: str, filter_text: str | None
+) -> None:
+    place = spot(line, replaced, chosen)
+    assert (place.text, place.cursor) == (text, text.index(chosen) + len(chosen))
+    (item,) = inline_items(place, [Rest("(x)", 0, 0)])
+    assert (item.insert_text, item.filter_text) == (chosen + "(x)", filter_text)
+    assert item.range == Range(*(Position(0, end) for end in replaced))
 
 
 def test_an_edit_that_reaches_outside_of_its_region_never_leaves() -> None:
     with mock.patch.object(MaskedDocument, "filled", return_value="y = 2\n"):
         with pytest.raises(GuaranteeBroken):
-            inline_items(DOCUMENT, MASKED, [candidate("2")])
+            inline_items(Spot.of(DOCUMENT, Position(0, 4), None), [Rest("2", 0, 0)])
         with pytest.raises(GuaranteeBroken):
             workspace_edit(DOCUMENT, [Frame(Region(4, 5))], ["2"], ClientCapabilities())
 

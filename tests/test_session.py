@@ -13,7 +13,8 @@ import pytest
 from dgemma_lsp.engines.base import Cancelled, Draft, EngineError, EngineInfo, FillCancelled, FillOptions
 from dgemma_lsp.masked import MaskedDocument
 from dgemma_lsp.pipeline import Gate, Outcome
-from dgemma_lsp.session import Session, State, Status, Superseded, Urgency
+from dgemma_lsp.session import Session, Superseded, Urgency
+from dgemma_lsp.status import State, Status
 from tests.fakes import FakeEngine, draft_of, masked
 
 pytestmark = pytest.mark.timeout(20)
@@ -170,6 +171,42 @@ def test_what_the_user_asked_for_is_finished_before_an_automatic_request() -> No
     session.close()
 
 
+def test_what_is_computed_ahead_ends_when_anything_else_is_wanted() -> None:
+    engine = GatedEngine()
+    session = Session(engine)
+
+    async def test() -> None:
+        for urgency in (Urgency.AHEAD, Urgency.AUTOMATIC, Urgency.ASKED):
+            ahead = asking(session, key="a", urgency=Urgency.AHEAD)
+            await until(lambda: len(engine.begun) == engine.stopped + 1)
+            newer = asking(session, "new«»", key="b", urgency=urgency)
+            with pytest.raises(Superseded):
+                await ahead
+            newer.cancel()
+            await until(lambda: len(engine.begun) == engine.stopped)
+
+    run(test)
+    session.close()
+
+
+@pytest.mark.parametrize("urgency", [Urgency.AUTOMATIC, Urgency.ASKED])
+def test_nothing_ends_because_something_is_computed_ahead(urgency: Urgency) -> None:
+    engine = GatedEngine()
+    session = Session(engine)
+
+    async def test() -> None:
+        wanted = asking(session, "wanted«»", urgency=urgency)
+        await until(lambda: engine.begun)
+        ahead = asking(session, "ahead«»", urgency=Urgency.AHEAD)
+        await asyncio.sleep(0.05)
+        engine.allowed |= {"wanted", "ahead"}
+        assert text_of(await wanted) == "wanted"
+        assert text_of(await ahead) == "ahead"
+
+    run(test)
+    session.close()
+
+
 def test_cancelling_frees_the_caller_at_once_and_stops_the_denoising() -> None:
     engine = GatedEngine()
     session = Session(engine)
@@ -201,8 +238,8 @@ def test_a_request_waits_for_the_model_and_can_be_superseded_meanwhile() -> None
         assert session.status.state is State.LOADING
         engine.loading.set()
         engine.allowed.add("new")
-        info = await loading
-        assert (session.status.state, session.status.info) == (State.READY, info)
+        assert (await loading).name == "gated"
+        assert session.status.state is State.READY
         assert text_of(await newer) == "new"
         assert len(engine.begun) == 1
 
@@ -216,7 +253,7 @@ def test_a_model_that_cannot_be_loaded_is_a_state_with_a_reason() -> None:
     async def test() -> None:
         with pytest.raises(EngineError):
             await session.load()
-        assert session.status == Status(State.FAILED, reason="There is no model called 'x'.")
+        assert session.status == Status(State.ERROR, "There is no model called 'x'.")
         await session.fill(masked("«»"), OPTIONS, GATE, "a")
         assert session.status == Status(State.READY), "an engine that fills has not failed"
 

@@ -42,9 +42,11 @@ def test_every_setting_can_be_chosen() -> None:
         "automatic": {"minConfidence": 0.8},
         "rewrite": {"strength": 0.2},
         "languages": ["python", "go"],
+        "exclude": ["*.key", "!my.key"],
         "alternatives": 5,
         "seed": 3,
         "logLevel": "debug",
+        "status": True,
     }
     settings, problems = parse(options, DEFAULTS)
     assert problems == []
@@ -56,9 +58,11 @@ def test_every_setting_can_be_chosen() -> None:
         Automatic(0.8),
         Rewrite(0.2),
         ("python", "go"),
+        ("*.key", "!my.key"),
         5,
         3,
         LogLevel.DEBUG,
+        True,
     )
 
 

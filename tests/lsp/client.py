@@ -103,11 +103,15 @@ class Client:
         return str(found["message"])
 
     def initialize(
-        self, capabilities: Message = CAPABILITIES, options: Any = None, process_id: int | None = None
+        self,
+        capabilities: Message = CAPABILITIES,
+        options: Any = None,
+        process_id: int | None = None,
+        root_uri: str | None = None,
     ) -> Any:
         params = {
             "processId": process_id,
-            "rootUri": None,
+            "rootUri": root_uri,
             "capabilities": capabilities,
             "initializationOptions": options,
         }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fake_worker import WorkerLog
-from tests.lsp.client import CAPABILITIES, Client, ResponseError, applied, fake, server_command
+from tests.lsp.client import CAPABILITIES, Client, Message, ResponseError, applied, fake, server_command
 from tests.lsp.conftest import StartServer
 
 pytestmark = pytest.mark.timeout(30)
@@ -132,6 +132,36 @@ def test_in_a_storm_of_keystrokes_the_newest_wins(start_server: StartServer, log
     assert [item["insertText"] for item in answers[-1]] == ["abcdefghijklmnopqrst(1)"]
     finished = [entry for entry in log.entries("step") if entry["step"] == 4]
     assert len(finished) == 1, "a fill was finished that nobody wanted any longer"
+
+
+def test_of_the_keystrokes_of_a_second_one_is_answered(start_server: StartServer, log: WorkerLog) -> None:
+    """As an editor sends them: apart from each other, and taking back what it no longer wants."""
+    client = start_server("--step-delay", "0.1", "--steps", "4", "--text", "{last}(1)")
+    client.initialize()
+    log.await_entries("ready")
+    uri = client.open("\n")
+    requests: list[int] = []
+    for version in range(20):
+        client.change(uri, version + 2, insertion(0, version, "abcdefghijklmnopqrst"[version]))
+        if requests and version % 2:
+            client.cancel(requests[-1])
+        requests.append(client.request_completion(uri, 0, version + 1))
+        time.sleep(0.04)
+    answers = [items_or_cancelled(client, request) for request in requests]
+    assert answers[:-1] == [[]] * 19
+    assert len(answers[-1]) == 1
+    finished = [entry for entry in log.entries("step") if entry["step"] == 4]
+    assert len(finished) == 1, "a fill was finished that nobody wanted any longer"
+
+
+def items_or_cancelled(client: Client, request: int) -> list[Message]:
+    try:
+        items: list[Message] = client.answer(request)["items"]
+    except ResponseError as error:
+        if error.code != -32800:
+            raise
+        return []
+    return items
 
 
 def test_a_document_that_changes_meanwhile_gets_no_completion(
