@@ -62,7 +62,7 @@ train: $(READY) $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.train --corpus $(CORPUS) $(ARGS)
 
 # The stamp: made once, and again when the dependencies change.
-$(READY): pyproject.toml requirements.lock
+$(READY): pyproject.toml requirements.lock $(wildcard model/native/*)
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "dgemma-lsp needs Python 3.11 or newer, and $(PYTHON) is not; name one: make PYTHON=python3.12 …" >&2; \
 	  exit 1; }

@@ -11,7 +11,7 @@ from bench.figures import Figure
 from bench.processes import Stopwatch
 from dgemma_model.load import BUNDLED, load, stock_model
 from dgemma_model.network import Network
-from dgemma_model.runner import Runner
+from dgemma_model.runner import best_runner
 
 SLOTS, CONTEXT, ROUNDS = 32, 256, 15
 
@@ -37,7 +37,7 @@ def one_step() -> list[Figure]:
 
 
 def _lean(network: Network, tokens: torch.Tensor, positions: torch.Tensor) -> Step:
-    runner = Runner(network)
+    runner = best_runner(network)
     prompt = runner.prompt()
     runner.store(prompt, tokens[0, :CONTEXT], positions[0, :CONTEXT])
     canvas, places = tokens[:, CONTEXT:], positions[:, CONTEXT:]

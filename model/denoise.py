@@ -130,10 +130,9 @@ def denoise(
         if cancelled():
             raise Cancelled
         scores = runner.logits(runner.decode(current, positions, prompt, belief))
-        probabilities = _trusting(scores, canvas, schedule.trust).softmax(-1)
-        best = sampler.likeliest(probabilities)
-        before, ids = ids, _answer(best, scores, canvas, schedule, step, generator)
-        entropies = sampler.entropy(probabilities, scores, best).masked_fill_(canvas.pinned, 0.0)
+        probabilities, best, entropies = runner.soften(_trusting(scores, canvas, schedule.trust))
+        before, ids = ids, _answer(best, probabilities, canvas, schedule, step, generator)
+        entropies.masked_fill_(canvas.pinned, 0.0)
         accepted = sampler.accept(entropies, canvas.runs, schedule.entropy_bound, step, schedule.steps)
         now = probabilities.gather(-1, ids.unsqueeze(-1)).squeeze(-1).masked_fill(canvas.pinned, 1.0)
         trusted = torch.where(firm & (ids == before), trusted, now)
@@ -160,12 +159,17 @@ def _trusting(scores: Tensor, canvas: Canvas, trust: float) -> Tensor:
 
 
 def _answer(
-    best: Tensor, scores: Tensor, canvas: Canvas, schedule: Schedule, step: int, generator: torch.Generator
+    best: Tensor,
+    probabilities: Tensor,
+    canvas: Canvas,
+    schedule: Schedule,
+    step: int,
+    generator: torch.Generator,
 ) -> Tensor:
     ids = best.clone()
     if schedule.batch > 1 and step < schedule.steps:  # the last step is greedy for all
         temperature = schedule.temperature * (1 - 0.5 * step / schedule.steps)
-        ids[1:] = sampler.draw(scores[1:], temperature, generator)
+        ids[1:] = sampler.draw(probabilities[1:].log(), temperature, generator)
     return torch.where(canvas.pinned, canvas.start, ids)
 
 

@@ -30,7 +30,7 @@ from dgemma_model.layout import BUCKETS, LAYOUT_KEY, Budget, Layout, MaskedText,
 from dgemma_model.load import BUNDLED, CONFIG, TOKENIZER, load, parameter_count
 from dgemma_model.network import Network
 from dgemma_model.prompt_cache import PromptCache
-from dgemma_model.runner import Prompt, Runner
+from dgemma_model.runner import Prompt, best_runner
 from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTokens
 from dgemma_model.writing import Comparison, Opening, Writer
 
@@ -131,7 +131,7 @@ class Infiller:
     def __init__(
         self, network: Network, tokenizer: Tokenizer, budget: Budget, path: Path, curve: Curve | None = None
     ) -> None:
-        self.runner, self.parameters = Runner(network), parameter_count(network)
+        self.runner, self.parameters = best_runner(network), parameter_count(network)
         self.tokenizer, self.budget, self.path = tokenizer, budget, path
         self._curve = curve or Curve()
         self._cache = PromptCache(self.runner)

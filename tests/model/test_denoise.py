@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from dgemma_model.denoise import Canvas, Schedule, State, denoise
 from dgemma_model.errors import Cancelled
 from dgemma_model.runner import Prompt, Runner
+from dgemma_model.torch_runner import TorchRunner
 from tests.model.tiny import network
 
 END = 1
 
 
 def runner() -> Runner:
-    return Runner(network(), torch.float32)
+    return TorchRunner(network())
 
 
 def prompt(lean: Runner) -> Prompt:
@@ -98,7 +99,7 @@ def test_a_region_sees_the_other_one() -> None:
 def test_it_stops_when_the_regions_are_settled() -> None:
     lean = runner()
     sure = 30.0 * torch.nn.functional.one_hot(torch.arange(20, 30), 96).float()
-    lean.logits = lambda states: sure.expand(len(states), -1, -1)  # type: ignore[assignment, method-assign]
+    lean.logits = lambda states: sure.repeat(len(states), 1, 1)  # type: ignore[assignment, method-assign]
     drafts = list(denoise(lean, prompt(lean), canvas(), END, Schedule(steps=30), lambda: False))
     assert [state.final for state in drafts] == [False, True]
     assert drafts[-1].ids[0].tolist() == list(range(20, 30))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dgemma_model.layout import MaskedText, lay_out
 from dgemma_model.prompt_cache import PromptCache
 from dgemma_model.runner import Prompt, Runner
+from dgemma_model.torch_runner import TorchRunner
 from tests.model.tiny import infiller, network
 
 Tokens = list[tuple[int, int]]
@@ -19,7 +20,7 @@ PROMPTS = st.lists(
 
 @given(PROMPTS, st.sampled_from([0, 2, 8]))
 def test_the_cached_path_equals_the_uncached_one(prompts: list[Tokens], expendable: int) -> None:
-    runner = Runner(network(), torch.float32)
+    runner = TorchRunner(network())
     cache = PromptCache(runner, expendable=expendable)
     seen: list[Tokens] = [[]]
     for prompt in prompts:
@@ -36,7 +37,7 @@ def test_the_cached_path_equals_the_uncached_one(prompts: list[Tokens], expendab
 
 @given(st.lists(st.integers(1, 30), min_size=6, max_size=12))
 def test_buffers_that_are_used_again_hold_nothing_of_before(lengths: list[int]) -> None:
-    runner = Runner(network(), torch.float32)
+    runner = TorchRunner(network())
     cache = PromptCache(runner, prompts=2)
     for seed, length in enumerate(lengths):
         ids = [(7 * seed) % 96, *range(1, length)]  # never begins like another one

@@ -10,7 +10,8 @@ import torch
 
 from dgemma_model.copying import Copier, Document
 from dgemma_model.errors import Cancelled
-from dgemma_model.runner import Prompt, Runner
+from dgemma_model.runner import Prompt
+from dgemma_model.torch_runner import TorchRunner
 from dgemma_model.writing import SHARES, Opening, Writer
 from tests.model.tiny import TINY, network, tokenizer
 
@@ -21,7 +22,7 @@ PROMPT = [TOKENIZER.bos_id, *SUFFIX, *PREFIX]
 POSITIONS = [0, *range(64, 64 + len(SUFFIX)), *range(1, 1 + len(PREFIX))]
 DOCUMENT = Document([TOKENIZER.encode("for name in names:\n    print(name)\n"), SUFFIX])
 OPENING = Opening(len(PREFIX), Copier.behind(DOCUMENT, PREFIX), b"", single_line=False)
-RUNNER = Runner(OWN, torch.float32)
+RUNNER = TorchRunner(OWN)
 
 
 def kept() -> Prompt:

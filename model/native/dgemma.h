@@ -1,0 +1,95 @@
+/* What the parts of the native network share: shapes, packed weights, prompts, and the arguments of one pass.
+ *
+ * forward.h is compiled once for each kind of processor (forward_*.c); dgemma.c chooses among them when it runs. None
+ * of this knows Python, tokenizers or regions; native.py says what the arguments mean.
+ */
+#ifndef DGEMMA_H
+#define DGEMMA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BLOCK = 16 }; /* output columns of a weight that lie side by side; keys of a prompt that do */
+
+typedef struct {
+  int32_t vocabulary, hidden, heads, kv_heads, head_dim, dense, experts, top_k, width, layers;
+  float eps, softcap, theta;
+} Shape;
+
+/* A matrix [out, in] as [out / BLOCK][in / pair][BLOCK][pair], zeros where `out` is no multiple of BLOCK. */
+typedef struct {
+  void *data;
+  int in, blocks;
+} Matrix;
+
+typedef struct {
+  Matrix qkv, out, gate, up, down, router;
+  Matrix *expert_gate, *expert_up, *expert_down;
+  const float *turn;           /* scales of queries and keys [heads + kv_heads][head_dim] */
+  const float *post_attention, *post_mlp, *post_experts, *post; /* scales [hidden] */
+  float scalar;
+  int shared; /* whether the values are the keys before their scale and rotation */
+} Layer;
+
+typedef struct Kind Kind;
+
+typedef struct {
+  Shape shape;
+  const Kind *kind;
+  void *embedding; /* [vocabulary][hidden] */
+  Matrix logits, believe, condition_gate, condition_up, condition_down;
+  const float *frequencies; /* [head_dim / 2] */
+  Layer *layers;
+  float *scales;            /* owns what the layers' scales point to */
+  void **scratch;           /* of each thread */
+  size_t *scratch_size;
+  struct Pool *pool;
+  int threads;
+} Model;
+
+/* Keys [layer][head][capacity / BLOCK][head_dim / pair][BLOCK][pair] and values
+ * [layer][head][head_dim / BLOCK][capacity / pair][BLOCK][pair]: as weights are, so that one product serves both. */
+typedef struct {
+  const Model *model;
+  int length, capacity; /* tokens */
+  char *keys, *values;
+} Prompt;
+
+typedef struct {
+  Model *model;
+  Prompt *prompt;
+  const int64_t *ids, *positions; /* [rows × tokens] */
+  const float *belief;            /* [rows × tokens][hidden] or NULL */
+  int rows, tokens;               /* rows see the prompt and themselves, not each other */
+  int causal;                     /* of the prompt's kind, not a canvas */
+  int whole;                      /* 0: the last layer stops at its keys and values */
+  float *states;                  /* [rows × tokens][hidden] */
+} Pass;
+
+typedef struct {
+  Model *model;
+  const float *in;
+  float *out;
+  int rows;
+} Rows;
+
+struct Kind {
+  const char *name;
+  int size, pair; /* bytes of an element of a matrix, and how many are multiplied at once */
+  void (*pack)(const float *weight, int out, int in, void *packed);
+  void (*narrow)(const float *in, void *out, size_t count);
+  void (*layers)(const Pass *pass, int thread, int first, int last);
+  void (*logits)(const Rows *rows, int thread, int first, int last);
+  void (*believe)(const Rows *rows, int thread, int first, int last);
+  void (*soften)(const Rows *rows, int thread, int first, int last);
+};
+
+/* All threads of a pass wait here until the last one arrives. */
+void meet(Model *model);
+/* At least so many bytes that belong to the thread until its next call; NULL where there is no memory. */
+void *scratch(Model *model, int thread, size_t bytes);
+
+static inline int blocks_of(int count) { return (count + BLOCK - 1) / BLOCK; }
+static inline int rounded(int count) { return blocks_of(count) * BLOCK; }
+
+#endif
