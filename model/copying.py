@@ -28,7 +28,7 @@ class Copy:
     """What may be copied next.
 
     Attributes:
-        tokens: different ones; none where nothing matches.
+        tokens: different ones, in order; none where nothing matches.
         weights: of each; they sum up to 1.
         length: tokens of the longest match.
     """
@@ -36,6 +36,11 @@ class Copy:
     tokens: Integers
     weights: NDArray[numpy.float64]
     length: int
+
+    def weight(self, token: int) -> float:
+        """Of one token; 0 where it is not among them."""
+        at = int(numpy.searchsorted(self.tokens, token))
+        return float(self.weights[at]) if at < len(self.tokens) and self.tokens[at] == token else 0.0
 
 
 class Document:
@@ -83,17 +88,9 @@ class Copier:
         ends = self.document.places(token)
         lengths = numpy.ones(len(ends), dtype=numpy.int64)
         if len(self.ends):
-            at = numpy.searchsorted(self.ends, ends - 1).clip(max=len(self.ends) - 1)
+            at = numpy.minimum(numpy.searchsorted(self.ends, ends - 1), len(self.ends) - 1)
             lengths += numpy.where(self.ends[at] == ends - 1, self.lengths[at], 0)
-        return Copier(self.document, ends, lengths.clip(max=LONGEST))
-
-    def follow(self, count: int) -> list[int]:
-        """The next tokens, each the likeliest to be copied; fewer where nothing is."""
-        copier, found = self, list[int]()
-        while len(found) < count and len((copy := copier.next()).tokens):
-            found.append(int(copy.tokens[copy.weights.argmax()]))
-            copier = copier.then(found[-1])
-        return found
+        return Copier(self.document, ends, numpy.minimum(lengths, LONGEST))
 
     def next(self) -> Copy:
         """What may follow the text."""

@@ -19,7 +19,7 @@ import ctypes
 import functools
 import importlib.machinery
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from dgemma_model.config import NetworkConfig
 from dgemma_model.network import Layer, Network
-from dgemma_model.runner import Prompt, Runner
+from dgemma_model.runner import Prompt, Runner, ancestry
 
 PIECE = 128
 """Tokens of a prompt that are run at once: so many that weights are read seldom, so few that they stay in cache."""
@@ -46,7 +46,9 @@ class _Shape(ctypes.Structure):
 class _Pass(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("model", "prompt", "ids", "positions", "belief")),
-        *((name, ctypes.c_int) for name in ("rows", "tokens", "causal", "whole")),
+        *((name, ctypes.c_int) for name in ("rows", "tokens")),
+        ("seen", ctypes.c_void_p),
+        *((name, ctypes.c_int) for name in ("causal", "whole")),
         ("states", ctypes.c_void_p),
     )
 
@@ -163,8 +165,8 @@ class NativeRunner(Runner):
             prompt.keep(len(piece))
         return made
 
-    def peek(self, prompt: Prompt, ids: Tensor, positions: Tensor) -> Tensor:
-        return self._run(prompt, ids, positions, causal=True)
+    def peek(self, prompt: Prompt, ids: Tensor, positions: Tensor, parents: Sequence[int]) -> Tensor:
+        return self._run(prompt, ids[None], positions[None], causal=True, seen=ancestry(parents))[0]
 
     def decode(
         self, canvas: Tensor, positions: Tensor, prompt: Prompt, belief: Tensor | None = None
@@ -177,14 +179,25 @@ class NativeRunner(Runner):
         ids: Tensor,
         positions: Tensor,
         belief: Tensor | None = None,
-        causal: bool = True,
+        *,
+        causal: bool,
         whole: bool = True,
+        seen: Tensor | None = None,
     ) -> Tensor:
         ids, positions = ids.contiguous(), positions.contiguous()
         belief = None if belief is None else belief.to(torch.float32).contiguous()
         states = torch.empty(*ids.shape, self.config.hidden_size)
-        pointers = (ids.data_ptr(), positions.data_ptr(), None if belief is None else belief.data_ptr())
-        task = _Pass(self.handle, _handle(prompt), *pointers, *ids.shape, causal, whole, states.data_ptr())
+        pointers = (ids.data_ptr(), positions.data_ptr(), _address(belief))
+        task = _Pass(
+            self.handle,
+            _handle(prompt),
+            *pointers,
+            *ids.shape,
+            _address(seen),
+            causal,
+            whole,
+            states.data_ptr(),
+        )
         if not self.library.dgemma_run(ctypes.byref(task)):
             raise MemoryError
         return states
@@ -209,6 +222,10 @@ class NativeRunner(Runner):
         made = torch.empty(*rows.shape[:-1], width)
         function(ctypes.byref(_Rows(self.handle, rows.data_ptr(), made.data_ptr(), made[..., 0].numel())))
         return made
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
 
 
 def _handle(prompt: Prompt) -> int:

@@ -203,7 +203,11 @@ class Network(nn.Module):
         return Rotation(angles.cos().to(self.embedding.dtype), angles.sin().to(self.embedding.dtype))
 
     def encode(
-        self, ids: Tensor, positions: Tensor, past: list[KeysValues] | None = None
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        past: list[KeysValues] | None = None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
         """Run the prompt causally in the order of ``ids``.
 
@@ -211,12 +215,14 @@ class Network(nn.Module):
             ids: [batch, tokens]; tokens after ``past`` where that is given.
             positions: document positions [batch, tokens], in any order.
             past: keys and values of the prompt before ``ids``.
+            mask: booleans [tokens, past + tokens], True where a token may look; None: causally.
 
         Returns:
             The last layer's states [batch, tokens, hidden], and every layer's keys and values of the whole prompt.
         """
         x, rotate = self.embed(ids), self.rotation(positions)
-        mask = None if past is None else _causal_mask(ids.shape[1], past[0][0].shape[2], ids.device)
+        if mask is None and past is not None:
+            mask = _causal_mask(ids.shape[1], past[0][0].shape[2], ids.device)
         kept: list[KeysValues] = []
         for index, layer in enumerate(self._layers()):
             query, key, value = layer.project(x, rotate)

@@ -7,6 +7,7 @@ On a CPU that is our own compiled code (`native`); elsewhere, and where nothing 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -68,8 +69,18 @@ class Runner(ABC):
         """As `extend`, for its keys and values alone."""
 
     @abstractmethod
-    def peek(self, prompt: Prompt, ids: Tensor, positions: Tensor) -> Tensor:
-        """States [batch, tokens, hidden] of continuations [batch, tokens] of a prompt, each causal; nothing is kept."""
+    def peek(self, prompt: Prompt, ids: Tensor, positions: Tensor, parents: Sequence[int]) -> Tensor:
+        """Run continuations of a prompt that begin alike, as a tree; nothing is kept.
+
+        Args:
+            prompt: before them.
+            ids: of the tree's nodes [tokens].
+            positions: document positions [tokens].
+            parents: for each node the one before it, which must stand further left; -1 behind the prompt.
+
+        Returns:
+            States [tokens, hidden]; a node sees the prompt, its ancestors and itself.
+        """
 
     @abstractmethod
     def decode(
@@ -106,6 +117,15 @@ class Runner(ABC):
     @abstractmethod
     def embed(self, ids: Tensor) -> Tensor:
         """Token embeddings [..., hidden] of ids [...]."""
+
+
+def ancestry(parents: Sequence[int]) -> Tensor:
+    """Whether a node [tokens] of a tree is an ancestor of another one, or itself: booleans [tokens, tokens]."""
+    seen = torch.eye(len(parents), dtype=torch.bool)
+    for node, parent in enumerate(parents):
+        if parent >= 0:
+            seen[node] |= seen[parent]
+    return seen
 
 
 def best_runner(network: Network) -> Runner:

@@ -9,7 +9,9 @@ This module knows nothing of prompts, canvases or files other than ``tokenizer.j
 
 from __future__ import annotations
 
+import functools
 import itertools
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,6 +27,11 @@ PAD, END, BOS, DRAFT, WRITE = (
     "<unused0>",
     "<unused1>",
 )  # the names; the ids come from the file
+
+_LINES = re.compile(r"(?<![\r\n])(?=\r?\n)")
+"""Where no token reaches across: the pre-tokenizer keeps line ends and the indentation behind them together."""
+_REMEMBERED = 1 << 14
+"""Lines whose tokens are remembered: from keystroke to keystroke a text changes in one line."""
 
 
 class TokenizerFileError(ModelError):
@@ -42,6 +49,7 @@ class Tokenizer:
         """Take over the tokenizer; raises TokenizerFileError when it lacks the special tokens."""
         tokenizer.encode_special_tokens = True  # "<end>" in a document is five characters, not the end
         self._tokenizer = tokenizer
+        self._line = functools.lru_cache(_REMEMBERED)(self._encode_line)
         added = tokenizer.get_added_tokens_decoder()
         self.special_ids: frozenset[int] = frozenset(i for i, token in added.items() if token.special)
         self.vocab_size: int = tokenizer.get_vocab_size(with_added_tokens=True)
@@ -67,9 +75,11 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of the text, none of them special; raises UnicodeEncodeError for a lone surrogate."""
+        return [token for line in _LINES.split(text) for token in self._line(line)]
+
+    def _encode_line(self, text: str) -> tuple[int, ...]:
         text.encode()  # the library would raise an unspecific TypeError
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of the ids, exactly; raises UndecodableTokens."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from dgemma_model import sampler
 from dgemma_model.network import KeysValues, Network
-from dgemma_model.runner import Prompt, Runner
+from dgemma_model.runner import Prompt, Runner, ancestry
 
 PIECE = 256
 """Tokens of a prompt that are run at once: a longer piece would compute more scores above the causal diagonal."""
@@ -60,9 +62,11 @@ class TorchRunner(Runner):
         self.extend(prompt, ids, positions)
 
     @torch.inference_mode()
-    def peek(self, prompt: Prompt, ids: Tensor, positions: Tensor) -> Tensor:
+    def peek(self, prompt: Prompt, ids: Tensor, positions: Tensor, parents: Sequence[int]) -> Tensor:
         assert isinstance(prompt, TorchPrompt)
-        return self._back(self._network.encode(self._here(ids), self._here(positions), prompt.kept)[0])
+        seen = torch.cat((torch.ones(len(ids), prompt.length, dtype=torch.bool), ancestry(parents)), 1)
+        at = (self._here(ids[None]), self._here(positions[None]))
+        return self._back(self._network.encode(*at, prompt.kept, self._here(seen))[0][0])
 
     @torch.inference_mode()
     def decode(

@@ -9,7 +9,7 @@ is known: the first characters of the region, and whether it ends with the line.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -51,7 +51,6 @@ SHARES: Shares = (
 )
 
 _IMPOSSIBLE = 1e-30
-_AHEAD = 7  # tokens that are read along; with the one before them as many as the runner runs at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,37 @@ class Comparison(NamedTuple):
     copying: float
 
 
+class Tree:
+    """Texts that begin alike, each token once.
+
+    Attributes:
+        tokens: of the nodes; the root is the first.
+        parents: of the nodes, which stand before them; -1 for the root.
+        depths: of the nodes.
+    """
+
+    def __init__(self, root: int) -> None:
+        self.tokens, self.parents, self.depths = [root], [-1], [0]
+        self._children: dict[tuple[int, int], int] = {}
+
+    @property
+    def edges(self) -> Iterator[tuple[int, int]]:
+        """Token and parent of each node but the root."""
+        return zip(self.tokens[1:], self.parents[1:], strict=True)
+
+    def add(self, text: Sequence[int]) -> list[int]:
+        """The nodes of a text, the root first."""
+        path = [0]
+        for token in text:
+            if (path[-1], token) not in self._children:
+                self._children[path[-1], token] = len(self.tokens)
+                self.tokens.append(token)
+                self.parents.append(path[-1])
+                self.depths.append(len(path))
+            path.append(self._children[path[-1], token])
+        return path
+
+
 class Writer:
     """The encoder as an author and as a judge."""
 
@@ -90,9 +120,9 @@ class Writer:
         assert len(shares) == LONGEST + 1
         self._runner, self._tokenizer, self._shares = runner, tokenizer, shares
         self._newlines = [i for i in range(tokenizer.vocab_size) if b"\n" in tokenizer.token_bytes(i)]
+        self._newline = frozenset(self._newlines)
         self._never = sorted(tokenizer.special_ids - {tokenizer.end_id})
 
-    @torch.inference_mode()
     def write(self, prompt: Prompt, opening: Opening, limit: int, cancelled: Callable[[], bool]) -> list[int]:
         """The likeliest token after the other, until the end (which is left out) or ``limit`` tokens.
 
@@ -108,67 +138,70 @@ class Writer:
     def _written(
         self, prompt: Prompt, known: Opening, limit: int, cancelled: Callable[[], bool]
     ) -> list[int]:
-        # What would be copied next is read along in the same pass; as far as it turns out right, it was for nothing
-        # ("prompt lookup decoding", after Leviathan et al., "Fast inference by speculative decoding", 2023).
-        begin, at, written = prompt.length, known.at, list[int]()
+        written, last = list[int](), self._tokenizer.write_id
         while True:
             if cancelled():
                 raise Cancelled
-            ahead = known.copier.follow(_AHEAD)
-            read = torch.tensor([written[-1] if written else self._tokenizer.write_id, *ahead])
-            states = self._runner.extend(prompt, read, torch.arange(at, at + len(read)) + len(written))
-            for table, expected in zip(self._tables(states)[0], [*ahead, None], strict=True):
-                token = int(self._mixed(table, known).argmax())
-                if token == self._tokenizer.end_id or len(written) == limit:
-                    return written
-                written.append(token)
-                known = known.then(token, self._tokenizer.token_bytes(token))
-                if token != expected:
-                    break
-            prompt.truncate(begin + len(written))
+            at = torch.tensor([known.at + len(written)])
+            (table,) = self._tables(self._runner.extend(prompt, torch.tensor([last]), at)[0])
+            last = int(self._mixed(table, known).argmax())
+            if last == self._tokenizer.end_id or len(written) == limit:
+                return written
+            written.append(last)
+            known = known.then(last, self._tokenizer.token_bytes(last))
 
     def _tables(self, states: Tensor) -> NDArray[numpy.float32]:
-        """Probabilities [batch, tokens, vocabulary] of what follows states [batch, tokens, hidden]."""
-        tables: NDArray[numpy.float32] = self._runner.logits(states).softmax(-1).numpy()
+        """Probabilities [tokens, vocabulary] of what follows states [tokens, hidden]."""
+        tables: NDArray[numpy.float32] = self._runner.soften(self._runner.logits(states))[0].numpy()
         return tables
 
-    @torch.inference_mode()
     def judge(self, prompt: Prompt, opening: Opening, guesses: Sequence[Sequence[int]]) -> list[float]:
         """How likely each guess is as the whole of the region: the logarithms of their probabilities."""
-        end = self._tokenizer.end_id
-        rows = [[*guess, end] for guess in guesses]
-        width = max(map(len, rows))
-        read = torch.tensor([[self._tokenizer.write_id, *row, *[end] * (width - len(row))] for row in rows])
-        positions = torch.arange(opening.at, opening.at + width).expand(len(rows), -1)
-        states = self._runner.peek(prompt, read[:, :-1], positions)
-        tables = self._tables(states)
-        return [self._likelihood(row, table, opening) for row, table in zip(rows, tables, strict=True)]
+        tree = Tree(self._tokenizer.write_id)
+        paths = [tree.add(guess) for guess in guesses]
+        tables = self._read(prompt, opening.at, tree)
+        known = [opening]
+        for token, parent in tree.edges:
+            known.append(known[parent].then(token, self._tokenizer.token_bytes(token)))
+        likely = []
+        for guess, path in zip(guesses, paths, strict=True):
+            steps = zip(path, (*guess, self._tokenizer.end_id), strict=True)
+            chances = (self._chance(tables[node], known[node], token) for node, token in steps)
+            likely.append(sum(math.log(max(chance, _IMPOSSIBLE)) for chance in chances))
+        return likely
 
-    @torch.inference_mode()
     def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
         """How likely the encoder and the document find each token of a text, by themselves."""
-        read = torch.tensor([[self._tokenizer.write_id, *text[:-1]]])
-        states = self._runner.peek(
-            prompt, read, torch.arange(opening.at, opening.at + len(text)).unsqueeze(0)
-        )
-        own = self._runner.logits(states)[0].softmax(-1).gather(1, torch.tensor(text).unsqueeze(1))
+        tree = Tree(self._tokenizer.write_id)
+        tree.add(text[:-1])
         found: list[Comparison] = []
         copier = opening.copier
-        for token, probability in zip(text, own.squeeze(1).tolist(), strict=True):
+        for token, table in zip(text, self._read(prompt, opening.at, tree), strict=True):
             copy = copier.next()
-            found.append(
-                Comparison(copy.length, probability, float(copy.weights[copy.tokens == token].sum()))
-            )
+            found.append(Comparison(copy.length, float(table[token]), copy.weight(token)))
             copier = copier.then(token)
         return found
 
-    def _likelihood(self, row: Sequence[int], table: Sequence[Probabilities], known: Opening) -> float:
-        total = 0.0
-        for token, probabilities in zip(row, table, strict=False):
-            total += math.log(max(float(self._mixed(probabilities, known)[token]), _IMPOSSIBLE))
-            if token != self._tokenizer.end_id:
-                known = known.then(token, self._tokenizer.token_bytes(token))
-        return total
+    def _read(self, prompt: Prompt, at: int, tree: Tree) -> NDArray[numpy.float32]:
+        """Probabilities [nodes, vocabulary] of what follows each node of a tree whose root stands ``at`` a position."""
+        positions = torch.tensor(tree.depths) + at
+        return self._tables(self._runner.peek(prompt, torch.tensor(tree.tokens), positions, tree.parents))
+
+    def _chance(self, network: Probabilities, known: Opening, token: int) -> float:
+        """What `_mixed` says of one token, without all the others where that is possible."""
+        if known.begun:
+            return float(self._mixed(network, known)[token])
+        if token in self._never or (known.single_line and token in self._newline):
+            return 0.0
+        copy = known.copier.next()
+        share = self._shares[copy.length]
+        chance = (1 - share) * float(network[token]) + share * copy.weight(token)
+        if known.single_line and token == self._tokenizer.end_id:
+            chance += (1 - share) * float(network[self._newlines].sum())
+            chance += share * sum(
+                copy.weight(other) for other in self._newline.intersection(copy.tokens.tolist())
+            )
+        return chance
 
     def _mixed(self, network: Probabilities, known: Opening) -> Probabilities:
         copy = known.copier.next()

@@ -61,6 +61,7 @@ typedef struct {
   const int64_t *ids, *positions; /* [rows × tokens] */
   const float *belief;            /* [rows × tokens][hidden] or NULL */
   int rows, tokens;               /* rows see the prompt and themselves, not each other */
+  const uint8_t *seen;            /* of one row: whether a token sees another [tokens][tokens]; NULL: as usual */
   int causal;                     /* of the prompt's kind, not a canvas */
   int whole;                      /* 0: the last layer stops at its keys and values */
   float *states;                  /* [rows × tokens][hidden] */

@@ -311,12 +311,22 @@ static void NAME(project)(const Pass *pass, const Room *room, int index, int fir
   }
 }
 
-/* Scores [keys] become shares that are not yet divided by their sum, which is returned; keys that the row must not see
- * lie behind the prompt and outside from … to. */
-static float NAME(softmax)(float *scores, int keys, int prompt, int from, int to, elem *shares) {
+/* Take from the scores [keys] of a pass' token what it must not see of the pass. */
+static void NAME(blind)(const Pass *pass, int token, float *scores, int keys) {
+  int before = pass->prompt->length, from = token / pass->tokens * pass->tokens;
+  int to = pass->causal ? token + 1 : from + pass->tokens;
+  if (pass->seen) {
+    from = 0, to = pass->tokens;
+    for (int i = 0; i < to; i++)
+      if (!pass->seen[(size_t)token * to + i]) scores[before + i] = -1e30f;
+  }
+  for (int i = before; i < before + from; i++) scores[i] = -1e30f;
+  for (int i = before + to; i < keys; i++) scores[i] = -1e30f;
+}
+
+/* Scores [keys] become shares that are not yet divided by their sum, which is returned. */
+static float NAME(softmax)(float *scores, int keys, elem *shares) {
   float largest = -1e30f, sum = 0;
-  for (int i = prompt; i < from; i++) scores[i] = -1e30f;
-  for (int i = to; i < keys; i++) scores[i] = -1e30f;
   for (int i = 0; i < keys; i++) largest = scores[i] > largest ? scores[i] : largest;
   for (int i = 0; i < keys; i++) {
     scores[i] = exponential(scores[i] - largest);
@@ -336,17 +346,16 @@ static void NAME(attend)(const Pass *pass, const Room *room, int index, int firs
     for (int query = 0; query < rows * groups; query += QUERIES) {
       int count = rows * groups - query < QUERIES ? rows * groups - query : QUERIES;
       int last = first + (query + count - 1) / groups; /* the last of these rows sees most */
-      int end = before + (pass->causal ? last + 1 : (last / pass->tokens + 1) * pass->tokens);
+      int to = pass->causal && !pass->seen ? last + 1 : (last / pass->tokens + 1) * pass->tokens, end = before + to;
       int keys = rounded(end);
       NAME(product)
       (queries + (size_t)query * size, size, count, memory.keys, memory.key_block, size / PAIR, keys / BLOCK,
        room->scores, keys);
       float sums[QUERIES];
       for (int i = 0; i < count; i++) {
-        int row = first + (query + i) / groups, from = row / pass->tokens * pass->tokens;
-        int to = pass->causal ? row + 1 : from + pass->tokens;
-        sums[i] = NAME(softmax)(room->scores + (size_t)i * keys, keys, before, before + from, before + to,
-                                room->shares + (size_t)i * keys);
+        float *scores = room->scores + (size_t)i * keys;
+        NAME(blind)(pass, first + (query + i) / groups, scores, keys);
+        sums[i] = NAME(softmax)(scores, keys, room->shares + (size_t)i * keys);
       }
       NAME(product)
       (room->shares, keys, count, memory.values, memory.value_block, keys / PAIR, wide / BLOCK, room->sums, wide);

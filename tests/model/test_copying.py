@@ -55,8 +55,7 @@ def test_the_longer_match_counts_more() -> None:
     assert copy.tokens[copy.weights.argmax()] == 9
 
 
-def test_following_copies_token_by_token_until_nothing_is_to_be_copied() -> None:
-    copier = Copier.behind(Document([[1, 2, 3, 4]]), [1, 2])
-    assert copier.follow(1) == [3]
-    assert copier.follow(9) == [3, 4]
-    assert Copier.behind(Document([[1, 2]]), [7]).follow(9) == []
+def test_the_weight_of_one_token_is_found_among_the_others() -> None:
+    copy = Copier.behind(Document([[1, 7, 1, 3, 1, 7]]), [1]).next()
+    assert [copy.weight(token) for token in (3, 7)] == pytest.approx(copy.weights.tolist())
+    assert copy.weight(5) == copy.weight(99) == 0

@@ -139,19 +139,25 @@ def test_a_prompt_that_is_cut_and_extended_is_the_one_encoded_at_once(
 
 
 @every_runner
-@pytest.mark.parametrize(("batch", "tokens"), [(1, 1), (1, 9), (6, 12), (3, 40)])
-def test_a_peek_is_an_encoding_of_each_row_that_leaves_the_prompt_alone(
-    make: Make, batch: int, tokens: int
+@pytest.mark.parametrize("tokens", [1, 9, 40, 150])
+def test_a_peek_is_an_encoding_of_each_path_of_a_tree_that_leaves_the_prompt_alone(
+    make: Make, tokens: int
 ) -> None:
-    torch.manual_seed(batch)
+    rng = random.Random(tokens)
+    torch.manual_seed(tokens)
     lean = network(LONG)
     own = make(lean)
     prompt, kept = both_prompts(lean, own, 50)
-    ids, at = some(lean, batch, tokens), places(batch, tokens)
+    ids, at = some(lean, tokens), places(tokens)
+    parents = [rng.randrange(-1, node) for node in range(tokens)]
     for _ in range(2):
-        states = own.peek(prompt, ids, at)
-        for row in range(batch):
-            assert_close(states[row : row + 1], lean.encode(ids[row : row + 1], at[row : row + 1], kept)[0])
+        states = own.peek(prompt, ids, at, parents)
+        for node in range(0, tokens, 7):
+            path = [node]
+            while parents[path[0]] >= 0:
+                path.insert(0, parents[path[0]])
+            wanted = lean.encode(ids[None, path], at[None, path], kept)[0][0, -1]
+            assert_close(states[node], wanted)
     assert prompt.length == 50
 
 

@@ -217,3 +217,9 @@ def test_tokens_that_cover_a_beginning_are_those_that_agree_with_it(data: bytes)
     every = ((i, TOKENIZER.token_bytes(i)) for i in range(TOKENIZER.vocab_size))
     agree = [i for i, own in every if own and (own.startswith(data) or data.startswith(own))]
     assert sorted(TOKENIZER.covering(data)) == agree
+
+
+@given(st.text(st.sampled_from("ab_1 .(\t\r\n\u00e9"), max_size=60))
+def test_lines_are_encoded_one_by_one_as_they_are_together(text: str) -> None:
+    whole = TOKENIZER._tokenizer.encode(text, add_special_tokens=False).ids
+    assert TOKENIZER.encode(text) == whole
