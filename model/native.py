@@ -29,7 +29,7 @@ from dgemma_model.config import NetworkConfig
 from dgemma_model.network import Layer, Network
 from dgemma_model.runner import Prompt, Runner, ancestry
 
-PIECE = 128
+PIECE = 256
 """Tokens of a prompt that are run at once: so many that weights are read seldom, so few that they stay in cache."""
 HALF = "AVX512-BF16"
 """The kind of processor whose products are in bfloat16."""

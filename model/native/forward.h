@@ -119,6 +119,7 @@ static void NAME(tiles)(int rows, int blocks, const elem *a, size_t a_row, const
 static void NAME(product)(const elem *a, size_t a_row, int rows, const elem *w, size_t w_block, int steps, int blocks,
                           float *out, size_t out_row) {
   int most = WIDEST(rows < TALL ? rows : TALL);
+  if (blocks > most) most = (blocks + (blocks + most - 1) / most - 1) / ((blocks + most - 1) / most); /* alike */
   for (int block = 0; block < blocks; block += most) {
     int wide = blocks - block < most ? blocks - block : most;
     for (int row = 0; row < rows; row += TALL)
