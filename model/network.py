@@ -75,8 +75,8 @@ class Experts(nn.Module):
         tokens = order // self.top_k
         grouped = x[tokens].split(counts)
         outputs = [
-            F.linear(gated(F.linear(part, gate_up * self.norm)), down)
-            for part, gate_up, down in zip(grouped, self.gate_up, self.down, strict=True)
+            F.linear(gated(F.linear(part, gate_up)), down)
+            for part, gate_up, down in zip(grouped, self.gate_up * self.norm, self.down, strict=True)
             if len(part)
         ]
         mixed = torch.cat(outputs) * weights.flatten()[order].unsqueeze(-1)

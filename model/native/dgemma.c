@@ -161,7 +161,7 @@ static Pool *open_pool(Model *model, int threads) {
 
 /* ---- memory ---- */
 
-static void *aligned(size_t bytes) {
+void *aligned(size_t bytes) {
   void *memory = NULL;
   return posix_memalign(&memory, 64, bytes ? bytes : 64) ? NULL : memory;
 }
@@ -365,3 +365,15 @@ API void dgemma_keep(Prompt *prompt, int tokens) { prompt->length += tokens; }
 OVER_ROWS(logits)
 OVER_ROWS(believe)
 OVER_ROWS(soften)
+
+/* ---- training, by the caller's thread alone ---- */
+
+API int dgemma_attention(const char *kind, const Attention *attention) {
+  return find_kind(kind)->attention(attention);
+}
+
+API int dgemma_attention_back(const char *kind, const Attention *attention) {
+  return find_kind(kind)->attention_back(attention);
+}
+
+API int dgemma_surprise(const char *kind, const Surprise *surprise) { return find_kind(kind)->surprise(surprise); }

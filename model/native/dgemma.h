@@ -74,6 +74,25 @@ typedef struct {
   int rows;
 } Rows;
 
+/* Attention while training: queries [queries][heads][size], keys and values [keys][kv_heads][size], and what each query
+ * sees: the keys from … to and from … to [queries][4]. */
+typedef struct {
+  const float *query, *key, *value;
+  const int32_t *ranges;
+  int queries, keys, heads, kv_heads, size;
+  float *out, *normalisers; /* [queries][heads][size], and the logarithms of the sums [queries][heads] */
+  const float *d_out;
+  float *d_query, *d_key, *d_value;
+} Attention;
+
+typedef struct {
+  void *scores; /* [rows][vocabulary], of elements */
+  const int64_t *targets;
+  const float *weights;
+  int rows, vocabulary;
+  float cap, *losses; /* nats [rows] */
+} Surprise;
+
 struct Kind {
   const char *name;
   int size, pair; /* bytes of an element of a matrix, and how many are multiplied at once */
@@ -83,12 +102,18 @@ struct Kind {
   void (*logits)(const Rows *rows, int thread, int first, int last);
   void (*believe)(const Rows *rows, int thread, int first, int last);
   void (*soften)(const Rows *rows, int thread, int first, int last);
+  int (*attention)(const Attention *attention);
+  int (*attention_back)(const Attention *attention);
+  int (*surprise)(const Surprise *surprise);
 };
 
 /* All threads of a pass wait here until the last one arrives. */
 void meet(Model *model);
 /* At least so many bytes that belong to the thread until its next call; NULL where there is no memory. */
 void *scratch(Model *model, int thread, size_t bytes);
+
+/* Memory for registers of every width; NULL where there is none. */
+void *aligned(size_t bytes);
 
 static inline int blocks_of(int count) { return (count + BLOCK - 1) / BLOCK; }
 static inline int rounded(int count) { return blocks_of(count) * BLOCK; }

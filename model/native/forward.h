@@ -10,6 +10,7 @@
  * its own rows; only keys and values are seen by all, so that threads meet once a layer.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dgemma.h"
@@ -561,6 +562,19 @@ static void NAME(soften)(const Rows *rows, int thread, int first, int last) {
   }
 }
 
+#include "training.h"
+
 const Kind JOIN(kind_, KIND) = {
-    KIND_NAME, sizeof(elem), PAIR, NAME(pack), NAME(narrow), NAME(layers), NAME(logits), NAME(believe), NAME(soften),
+    .name = KIND_NAME,
+    .size = sizeof(elem),
+    .pair = PAIR,
+    .pack = NAME(pack),
+    .narrow = NAME(narrow),
+    .layers = NAME(layers),
+    .logits = NAME(logits),
+    .believe = NAME(believe),
+    .soften = NAME(soften),
+    .attention = NAME(attention),
+    .attention_back = NAME(attention_back),
+    .surprise = NAME(surprise),
 };

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_ROWS = 256
+from dgemma_model import native
+
+_ROWS = 512
 
 
 class _CappedCrossEntropy(torch.autograd.Function):
@@ -23,23 +25,14 @@ class _CappedCrossEntropy(torch.autograd.Function):
         kind = torch.bfloat16 if bf16 else states.dtype
         factor, rows_as, transposed = weight.to(kind), states.to(kind), weight.t().to(kind)
         losses = torch.empty_like(weights)
+        compiled = states.device.type == "cpu" and native.kind_of(kind) is not None
+        gradient_of = native.surprise if compiled else _gradient
         for start in range(0, len(states), _ROWS):
             rows = slice(start, start + _ROWS)
-            capped = (rows_as[rows] @ transposed).to(states.dtype).div_(cap).tanh_()
-            slope = capped.square().neg_().add_(1)  # of tanh
-            scores = capped.mul_(cap)
-            wanted = targets[rows].unsqueeze(1)
-            highest = scores.amax(1, keepdim=True)
-            right = scores.gather(1, wanted).sub_(highest)
-            exponentials = scores.sub_(highest).exp_()
-            total = exponentials.sum(1, keepdim=True)
-            losses[rows] = (total.log() - right).squeeze(1)
-            gradient = exponentials.div_(total)
-            gradient.scatter_add_(1, wanted, torch.full_like(right, -1.0))
-            gradient.mul_(slope).mul_(weights[rows].unsqueeze(1))
-            rounded = gradient.to(kind)
-            d_states[rows] = rounded @ factor
-            d_weight += rounded.t() @ rows_as[rows]
+            scores = rows_as[rows] @ transposed
+            losses[rows] = gradient_of(scores, targets[rows], weights[rows], cap)
+            d_states[rows] = scores @ factor
+            d_weight += scores.t() @ rows_as[rows]
         ctx.save_for_backward(d_states, d_weight)
         return losses @ weights
 
@@ -47,6 +40,22 @@ class _CappedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
         d_states, d_weight = ctx.saved_tensors
         return d_states * gradients[0], d_weight * gradients[0], None, None, None, None
+
+
+def _gradient(scores: Tensor, targets: Tensor, weights: Tensor, cap: float) -> Tensor:
+    """See `native.surprise`."""
+    capped = scores.to(weights.dtype).div_(cap).tanh_()
+    slope = capped.square().neg_().add_(1)  # of tanh
+    exact = capped.mul_(cap)
+    wanted = targets.unsqueeze(1)
+    highest = exact.amax(1, keepdim=True)
+    right = exact.gather(1, wanted).sub_(highest)
+    exponentials = exact.sub_(highest).exp_()
+    total = exponentials.sum(1, keepdim=True)
+    gradient = exponentials.div_(total)
+    gradient.scatter_add_(1, wanted, torch.full_like(right, -1.0))
+    scores.copy_(gradient.mul_(slope).mul_(weights.unsqueeze(1)))
+    return (total.log() - right).squeeze(1)
 
 
 def capped_cross_entropy(

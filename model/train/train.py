@@ -28,12 +28,13 @@ from torch import Tensor
 from dgemma_model.config import NetworkConfig
 from dgemma_model.layout import LAYOUT_KEY, Budget
 from dgemma_model.load import CONFIG, load, parameter_count, save
-from dgemma_model.network import Experts, KeysValues, Network
+from dgemma_model.network import Experts, Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train import compiled
 from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
 from dgemma_model.train.loss import capped_cross_entropy
 from dgemma_model.train.muon import Muon
+from dgemma_model.train.passes import Passes, best_passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Recipe:
 
 
 TRAINING = "training.json"
+_SLOTS = 128  # whose scores stay in cache
 SHAPE = Shape(prompt=512, canvas=144, suffix=96)
 BUDGET = Budget(prefix=384, suffix=96, between=96)
 
@@ -202,19 +204,19 @@ def step_losses(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Encoder loss, canvas loss and experts' imbalance of a batch."""
     device = network.embedding.device
+    passes = best_passes(network, batch, torch.bfloat16 if recipe.bf16 else torch.float32)
     with half_precision(device, recipe):
-        states, kept = network.encode(batch.prompt.to(device), batch.prompt_positions.to(device))
-    encoder = _encoder_loss(network, states, batch, recipe)
-    canvas = noised(batch, network.config.vocab_size, recipe, generator).to(device)
-    positions, mask = batch.positions.to(device), batch.mask.to(device)
+        states = passes.encode()
+    encoder = _encoder_loss(network, states, batch, passes.inside, recipe)
+    canvas = noised(batch, network.config.vocab_size, recipe, generator)
     belief = None
     with half_precision(device, recipe):
         if torch.rand((), generator=generator) < recipe.self_conditioning:
-            belief = _first_answer(network, canvas, positions, kept, mask)
-        decoded = network.decode(canvas, positions, kept, belief, mask)
-    final = network.final(decoded.float()).flatten(0, 1)
-    weights = _thinned(batch.weights.flatten(), recipe.pad_share, generator)
-    loss = _cross_entropy(network, final, batch.targets.flatten(), weights, recipe)
+            belief = _first_answer(network, passes, canvas)
+        decoded = passes.decode(canvas, belief)
+    weights = _thinned(batch.weights.flatten(), recipe.pad_share, generator)[passes.used.flatten()]
+    final = network.final(decoded.float())
+    loss = _cross_entropy(network, final, batch.targets[passes.used], weights, recipe)
     routers = [module.imbalance for module in network.modules() if isinstance(module, Experts)]
     return encoder, loss, torch.stack([value for value in routers if value is not None]).mean()
 
@@ -239,25 +241,17 @@ def noised(batch: Batch, vocabulary: int, recipe: Recipe, generator: torch.Gener
 
 
 @torch.no_grad()
-def _first_answer(
-    network: Network, canvas: Tensor, positions: Tensor, kept: list[KeysValues], mask: Tensor
-) -> Tensor:
-    detached = [(key.detach(), value.detach()) for key, value in kept]
-    states = network.decode(canvas, positions, detached, None, mask)
-    beliefs = [
-        network.believe(network.logits(row).softmax(-1)) for row in states
-    ]  # row by row: it stays in cache
-    return torch.stack(beliefs)
+def _first_answer(network: Network, passes: Passes, canvas: Tensor) -> Tensor:
+    states = passes.decode(canvas, None).split(_SLOTS)
+    return torch.cat([network.believe(network.logits(part).softmax(-1)) for part in states])
 
 
-def _encoder_loss(network: Network, states: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
-    """Next-token loss of the prompt and its continuation, where the next token stands right behind."""
-    inside = torch.arange(1, states.shape[1]) < batch.lengths.unsqueeze(1)
-    follows = batch.prompt_positions.diff() == 1
-    weights = (inside & follows).float().flatten()
-    final = network.final(states[:, :-1].float()).flatten(0, 1)
-    targets = batch.prompt[:, 1:].flatten()
-    return _cross_entropy(network, final, targets, weights, recipe)
+def _encoder_loss(network: Network, states: Tensor, batch: Batch, inside: Tensor, recipe: Recipe) -> Tensor:
+    """Next-token loss of the prompts and their continuations, where the next token stands right behind."""
+    follows = inside[:, 1:] & (batch.prompt_positions.diff() == 1)
+    weights = torch.nn.functional.pad(follows, (0, 1)).float()[inside]
+    targets = batch.prompt.roll(-1, 1)[inside]
+    return _cross_entropy(network, network.final(states.float()), targets, weights, recipe)
 
 
 def _cross_entropy(

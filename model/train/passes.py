@@ -1,0 +1,132 @@
+"""The two passes of a training step, over a batch's tokens without its padding.
+
+On a CPU all prompts stand one behind the other, and so do all canvases (`Packed`): layers treat tokens one by one, and
+only attention has to know which row a token belongs to; `native.Attention` is told for each query which keys it sees.
+Nothing is then computed for padding or behind a mask. On a GPU, and where nothing was compiled, rows are run as they
+are (`Padded`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from dgemma_model import native
+from dgemma_model.network import KeysValues, Layer, Network
+from dgemma_model.train.examples import Batch
+
+
+class Passes(ABC):
+    """A batch and the network that is to be trained with it.
+
+    Attributes:
+        inside: which of the batch's prompt tokens there are [rows, prompt]; what is made of them is in that order.
+        used: which of its slots [rows, slots], likewise.
+    """
+
+    def __init__(self, network: Network, batch: Batch) -> None:
+        self._network, self._batch = network, batch
+        self.inside = torch.arange(batch.prompt.shape[1]) < batch.lengths.unsqueeze(1)
+        self.used = batch.group >= 0
+        self._kept: list[KeysValues] = []
+
+    @abstractmethod
+    def encode(self) -> Tensor:
+        """The last layer's states of the prompts' tokens [tokens, hidden]; keys and values are kept for `decode`."""
+
+    @abstractmethod
+    def decode(self, canvas: Tensor, belief: Tensor | None) -> Tensor:
+        """The final states of the slots.
+
+        Args:
+            canvas: ids [rows, slots].
+            belief: soft embeddings [used slots, hidden], or None.
+
+        Returns:
+            [used slots, hidden].
+        """
+
+
+class Padded(Passes):
+    """Rows as they are, by torch's own attention, on the network's device."""
+
+    def encode(self) -> Tensor:
+        device = self._network.embedding.device
+        ids, positions = self._batch.prompt.to(device), self._batch.prompt_positions.to(device)
+        states, self._kept = self._network.encode(ids, positions)
+        return states[self.inside.to(device)]
+
+    def decode(self, canvas: Tensor, belief: Tensor | None) -> Tensor:
+        device, used = self._network.embedding.device, self.used.to(self._network.embedding.device)
+        whole = None
+        if belief is not None:
+            whole = belief.new_zeros(*canvas.shape, belief.shape[-1])
+            whole[used] = belief
+        positions, mask = self._batch.positions.to(device), self._batch.mask.to(device)
+        return self._network.decode(canvas.to(device), positions, self._kept, whole, mask)[used]
+
+
+class Packed(Passes):
+    """All tokens in one row, by compiled attention."""
+
+    def __init__(self, network: Network, batch: Batch, kind: str) -> None:
+        super().__init__(network, batch)
+        self._kind = kind
+        self._prompt_ranges, self._canvas_ranges = prompt_ranges(batch), canvas_ranges(batch)
+
+    def encode(self) -> Tensor:
+        network, batch = self._network, self._batch
+        x = network.embed(batch.prompt[self.inside][None])
+        rotate = network.rotation(batch.prompt_positions[self.inside][None])
+        self._kept = []
+        for layer in _layers(network):
+            query, key, value = (part.transpose(1, 2)[0].float() for part in layer.project(x, rotate))
+            self._kept.append((key, value))
+            x = layer.finish(x, self._attend(query, key, value, self._prompt_ranges))
+        return x[0]
+
+    def decode(self, canvas: Tensor, belief: Tensor | None) -> Tensor:
+        network = self._network
+        embedded = network.embed(canvas[self.used][None])
+        x: Tensor = network.self_conditioning(embedded, None if belief is None else belief[None])
+        rotate = network.rotation(self._batch.positions[self.used][None])
+        for layer, kept in zip(_layers(network), self._kept, strict=True):
+            query, key, value = (part.transpose(1, 2)[0].float() for part in layer.project(x, rotate))
+            key, value = torch.cat((kept[0], key)), torch.cat((kept[1], value))
+            x = layer.finish(x, self._attend(query, key, value, self._canvas_ranges))
+        return x[0]
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, ranges: Tensor) -> Tensor:
+        found: Tensor = native.Attention.apply(query, key, value, ranges, self._kind)  # type: ignore[no-untyped-call]
+        return found[None].transpose(1, 2)
+
+
+def best_passes(network: Network, batch: Batch, dtype: torch.dtype) -> Passes:
+    """The fastest passes for a network where it lies, its matrix products being in ``dtype``."""
+    kind = native.kind_of(dtype) if network.embedding.device.type == "cpu" else None
+    return Padded(network, batch) if kind is None else Packed(network, batch, kind)
+
+
+def prompt_ranges(batch: Batch) -> Tensor:
+    """What each token of the prompts sees, as `native.Attention` wants it: its row up to itself [tokens, 4]."""
+    starts = (batch.lengths.cumsum(0) - batch.lengths).repeat_interleave(batch.lengths)
+    ends = torch.arange(1, len(starts) + 1)
+    return torch.stack((starts, ends, torch.zeros_like(ends), torch.zeros_like(ends)), 1).int()
+
+
+def canvas_ranges(batch: Batch) -> Tensor:
+    """What each used slot sees: some of its row's prompt, and the slots of its group behind all prompts [slots, 4]."""
+    used = batch.group >= 0
+    row = torch.arange(len(used)).unsqueeze(1).expand_as(used)[used]
+    starts = (batch.lengths.cumsum(0) - batch.lengths)[row]
+    groups = torch.stack((row, batch.group[used]), 1)
+    _, sizes = torch.unique_consecutive(groups, dim=0, return_counts=True)
+    ends = sizes.cumsum(0) + int(batch.lengths.sum())
+    own = torch.stack((ends - sizes, ends), 1).repeat_interleave(sizes, 0)
+    return torch.cat((starts[:, None], (starts + batch.visible[used])[:, None], own), 1).int()
+
+
+def _layers(network: Network) -> list[Layer]:
+    return [layer for layer in network.layers if isinstance(layer, Layer)]
