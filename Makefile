@@ -18,12 +18,13 @@ DEMO_SPANS ?= --span 36:21:36:24 --span 38:16:38:19
 CORPUS ?= .cache/corpus
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench corpus train lock clean
+.PHONY: help demo test e2e lint format bench corpus train lock clean vsix vscode
 
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
 	@echo "make test    set up, then run the fast tests"
 	@echo "make e2e     the tests with real processes and the bundled model, and those of the wheel"
+	@echo "make vsix    the VS Code extension as a package;  make vscode  what its tests need"
 	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
 	@echo "make bench   measure: the table of the README"
 	@echo "make train   corpus and training;  make lock  requirements.lock from scratch;  make clean"
@@ -40,6 +41,15 @@ test: $(READY)
 
 e2e: $(READY)
 	$(BIN)/python -m pytest -m e2e $(ARGS)
+
+# Node 22 or newer; the one of vscode, when it is there.
+vsix: export PATH := $(CURDIR)/.cache/vscode/bin:$(PATH)
+vsix:
+	cd editors/vscode && { [ -d node_modules ] || npm ci; } && npm run vsix -- "$(CURDIR)/dist"
+
+# Node, code-server, Chromium and playwright; without them the tests in VS Code are skipped.
+vscode: $(READY)
+	tests/e2e/vscode/install.sh $(BIN)/python .cache/vscode
 
 lint: $(READY) $(TYPES)
 	$(BIN)/ruff check .

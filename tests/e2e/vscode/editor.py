@@ -1,0 +1,359 @@
+"""A real VS Code: code-server in Chromium, with the extension installed from its package, used by keyboard and eyes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+ROOT = Path(__file__).parents[3]
+TOOLS = ROOT / ".cache" / "vscode"
+"""Made by ``make vscode``."""
+
+PICTURES = ROOT / ".cache" / "pictures" / "vscode"
+"""Screenshots of the last run."""
+
+NODE = TOOLS / "bin" / "node"
+CODE_SERVER = TOOLS / "code-server" / "node_modules" / "code-server" / "out" / "node" / "entry.js"
+EXTENSION = ROOT / "editors" / "vscode"
+
+PATIENCE_MS = 20_000
+
+GHOST_TEXT = """() => {
+  const text = elements => elements.map(element => element.textContent).join('');
+  const inline = text([...document.querySelectorAll('[class*="ghost-text-decoration"]')]);
+  const others = [...document.querySelectorAll('.ghost-text:not([class*="ghost-text-decoration"])')];
+  const lines = [...new Set(others.map(element => element.parentElement))];
+  return [inline, ...lines.map(line => line.textContent)].join('\\n');
+}"""
+"""What stands behind the cursor is in decorations of its line, further lines are in a zone of their own."""
+
+SETTINGS: Mapping[str, Any] = {
+    "workbench.startupEditor": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "workbench.tips.enabled": False,
+    "workbench.layoutControl.enabled": False,
+    "window.commandCenter": False,
+    "security.workspace.trust.enabled": False,
+    "telemetry.telemetryLevel": "off",
+    "chat.disableAIFeatures": True,
+    "extensions.autoUpdate": False,
+    "extensions.autoCheckUpdates": False,
+    "extensions.ignoreRecommendations": True,
+    "update.mode": "none",
+    "git.enabled": False,
+    "files.autoSave": "off",
+    # The list of words would come before the ghost text in some places.
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "editor.suggestOnTriggerCharacters": False,
+    "editor.wordBasedSuggestions": "off",
+    "editor.parameterHints.enabled": False,
+    # What is typed is what stands there.
+    "editor.autoIndent": "none",
+    "editor.autoClosingBrackets": "never",
+    "editor.autoClosingQuotes": "never",
+    "editor.cursorBlinking": "solid",
+    "editor.minimap.enabled": False,
+}
+
+
+def what_is_missing() -> str | None:
+    """Why no VS Code can be started here; None when one can."""
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed; make vscode installs it"
+    for what, path in {"Node": NODE, "code-server": CODE_SERVER}.items():
+        if not path.exists():
+            return f"{what} is not installed; make vscode installs it"
+    if shutil.which("chromium") is None:
+        return "Chromium is not installed; make vscode installs it on Debian"
+    return None
+
+
+def build_package(folder: Path) -> Path:
+    """The extension as it is published."""
+    run([NODE, "tools/package.mjs", folder], cwd=EXTENSION)
+    (package,) = folder.glob("*.vsix")
+    return package
+
+
+def run(command: Sequence[str | Path], cwd: Path | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class CodeServer:
+    """VS Code's server part; its windows are opened by `Window`."""
+
+    def __init__(self, folder: Path, package: Path, path: Sequence[Path] = ()) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._options = [f"--user-data-dir={folder / 'data'}", f"--extensions-dir={folder / 'extensions'}"]
+        self.configure({})
+        # VS Code asks a login shell for the PATH, and a login shell begins with one of its own.
+        found = os.pathsep.join([*map(str, path), os.environ["PATH"]])
+        (folder / ".profile").write_text(f"export PATH={shlex.quote(found)}\n")
+        run([NODE, CODE_SERVER, *self._options, "--install-extension", package])
+        log = (folder / "code-server.log").open("wb")
+        self.process = subprocess.Popen(
+            [
+                *(NODE, CODE_SERVER, *self._options, "--auth=none", f"--bind-addr=127.0.0.1:{self.port}"),
+                *("--disable-telemetry", "--disable-update-check", "--reconnection-grace-time=5"),
+            ],
+            env={**os.environ, "PATH": found, "HOME": str(folder), "SHELL": "/bin/bash"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """The user's settings; an open window takes them over."""
+        path = self.folder / "data" / "User" / "settings.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**SETTINGS, **settings}, indent=1))
+
+    def await_start(self) -> None:
+        wait_until(self._answers, "code-server does not answer")
+
+    def children(self, words: str) -> list[int]:
+        """Processes below it whose command line has these words."""
+        return [process for process in session(self.process.pid) if words in command_line(process)]
+
+    def close(self) -> None:
+        for insist in (signal.SIGTERM, signal.SIGKILL):
+            for process in session(self.process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(process, insist)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=1):
+                return True
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+
+
+def session(leader: int) -> list[int]:
+    """The processes of a session of Linux."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == leader and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def command_line(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], object], otherwise: str, seconds: float = PATIENCE_MS / 1000) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Window:
+    """A window of VS Code with one folder, driven by keys; what it shows is looked up on the page."""
+
+    page: Page
+    folder: Path
+
+    @classmethod
+    def open(
+        cls, browser: Browser, server: CodeServer, file: Path, size: tuple[int, int] = (1100, 650)
+    ) -> Window:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("dialog", lambda dialog: dialog.accept())
+        payload = json.dumps([["openFile", f"vscode-remote://127.0.0.1:{server.port}{file}"]])
+        page.goto(
+            f"http://127.0.0.1:{server.port}/?folder={quote(str(file.parent))}&payload={quote(payload)}"
+        )
+        window = cls(page, file.parent)
+        window.editor(file.name).wait_for()
+        return window
+
+    def close(self) -> None:
+        self.page.context.close()
+
+    # What is there to be seen
+
+    def editor(self, name: str) -> Locator:
+        return self.page.locator(f'.monaco-editor[data-uri$="/{name}"]:visible').first
+
+    @property
+    def ghost(self) -> str:
+        """The ghost text with its line ends; "" when there is none."""
+        return str(self.page.evaluate(GHOST_TEXT)).replace("\xa0", " ")
+
+    @property
+    def status(self) -> str:
+        """What the status bar says to a screen reader."""
+        item = self.page.locator('.statusbar-item[id*="dgemma"]').first
+        return (item.get_attribute("aria-label") or "") if item.count() else ""
+
+    @property
+    def notifications(self) -> list[str]:
+        return self.page.locator(".notification-list-item-message").all_inner_texts()
+
+    @property
+    def buttons(self) -> list[str]:
+        """Of the notifications that are shown."""
+        return self.page.locator(".notification-list-item .monaco-text-button").all_inner_texts()
+
+    def await_message(self, words: str) -> str:
+        """Wait for a notification with these words; returns all of it."""
+        item = self.page.locator(".notification-list-item", has_text=words).first
+        item.wait_for()
+        return item.inner_text()
+
+    def await_ghost(self, text: str | None = None) -> str:
+        """Wait for a ghost text, or for this one."""
+
+        def is_there() -> bool:
+            return bool(self.ghost) if text is None else self.ghost == text
+
+        wait_until(is_there, f"the ghost text is not {text!r}")
+        return self.ghost
+
+    def await_no_ghost(self) -> None:
+        wait_until(lambda: not self.ghost, "the ghost text stays")
+
+    def await_status(self, words: str, seconds: float = 30) -> None:
+        wait_until(lambda: words in self.status, f"the status is not {words!r}", seconds)
+
+    @property
+    def comparison(self) -> Locator:
+        """The editor that shows a rewrite beside the present text."""
+        return self.page.locator(".monaco-diff-editor").first
+
+    def is_dirty(self, name: str) -> bool:
+        return self.page.locator(".tab.dirty", has_text=name).count() > 0
+
+    def await_position(self, line: int) -> None:
+        """Wait until the cursor is in a line."""
+        self.page.locator(".statusbar-item", has_text=f"Ln {line},").wait_for()
+
+    def picture(self, name: str) -> Path:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        path = PICTURES / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+    # What a user does
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def type(self, text: str, delay: float = 30) -> None:
+        self.page.keyboard.type(text, delay=delay)
+
+    def focus(self, name: str) -> None:
+        self.editor(name).locator(".view-lines").click()
+
+    def go_to(self, line: int, column: int = 1) -> None:
+        self.press("Control+g")
+        self.page.locator(".quick-input-widget input").wait_for()
+        self.page.keyboard.insert_text(f"{line}:{column}")
+        self.press("Enter")
+        self.page.locator(".quick-input-widget input").wait_for(state="hidden")
+
+    def select(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """From a line and column up to another one."""
+        self.go_to(*start)
+        self.press("Control+k", "Control+b")  # sets the anchor
+        self.go_to(*end)
+        self.press("Control+k", "Control+k")
+
+    def open_file(self, name: str) -> None:
+        """Another file of the folder, in front; the cursor is in it."""
+        self._pick("Control+p", name)
+        self.editor(name).locator(".view-line").first.wait_for()
+
+    def command(self, title: str) -> None:
+        """Run a command from the palette."""
+        self._pick("F1", title)
+
+    def _pick(self, key: str, words: str) -> None:
+        self.press(key)
+        self.page.locator(".quick-input-widget input").wait_for()
+        self.page.keyboard.insert_text(words)
+        # Until they are filtered, the list holds what was picked lately.
+        self.page.locator(".quick-input-list .monaco-list-row.focused", has_text=words).wait_for()
+        self.press("Enter")
+        self.page.locator(".quick-input-widget").wait_for(state="hidden")
+
+    def choose(self, button: str) -> None:
+        """A button of a notification."""
+        self.page.locator(".notification-list-item").get_by_role("button", name=button).first.click()
+
+    def save(self, name: str) -> bytes:
+        """Save with the key, and read what is on the disk."""
+        self.press("Control+s")
+        dirty = self.page.locator(".tab.dirty", has_text=name)
+        dirty.wait_for(state="hidden")
+        return (self.folder / name).read_bytes()
+
+    def revert(self, name: str) -> None:
+        """Take over what is on the disk."""
+        self.open_file(name)
+        self.command("File: Revert File")
+        self.page.locator(".tab.dirty", has_text=name).wait_for(state="hidden")
+
+    def undo_all(self, name: str, original: bytes) -> None:
+        """Undo until a file is as it was, and save it."""
+        for _ in range(30):
+            if self.save(name) == original:
+                return
+            self.press("Control+z")
+        raise AssertionError(f"{name} is not as it was after undoing everything")

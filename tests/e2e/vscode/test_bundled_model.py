@@ -1,0 +1,109 @@
+"""A user's first minutes with the bundled model, in a real VS Code; what it writes nobody knows beforehand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
+from tests.e2e.vscode.editor import CodeServer, Window, wait_until
+
+NAME = "shop.py"
+
+WORKER = "dgemma_model.worker"
+
+
+@pytest.fixture(scope="module")
+def window(open_window: OpenWindow) -> Window:
+    """The server is found in the environment of the project. It may be as unsure as it likes."""
+    settings = {"dgemma.automatic.minConfidence": 0}
+    window = open_window(f"vscode/{NAME}", settings=settings, environment=Path(sys.prefix))
+    window.await_status("ready", seconds=90)
+    return window
+
+
+def original() -> bytes:
+    return (FIXTURES / "vscode" / NAME).read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(window: Window) -> None:
+    window.open_file(NAME)
+    window.undo_all(NAME, original())
+
+
+def ask_for_a_line(window: Window) -> str:
+    window.go_to(*place("self.items[name] = self.items", after=True))
+    window.command("dgemma: Suggest Here")
+    return window.await_ghost()
+
+
+def place(words: str, after: bool = False) -> tuple[int, int]:
+    """Line and column where the fixture has these words, or behind them."""
+    before, _, _ = original().decode().partition(words)
+    line = before.count("\n") + 1
+    return line, len(before) - before.rfind("\n") + (len(words) if after else 0)
+
+
+def inserted(text: bytes) -> str:
+    """What has been inserted at the place where a line is asked for."""
+    before, line, after = original().partition(b"self.items[name] = self.items")
+    assert text.startswith(before + line)
+    assert text.endswith(after)
+    return text.removeprefix(before + line).removesuffix(after).decode()
+
+
+def test_a_suggestion_is_accepted_by_words_and_as_a_whole(window: Window) -> None:
+    ghost = ask_for_a_line(window)
+    window.picture("bundled-ghost-text")
+    window.press("Control+ArrowRight")
+    wait_until(lambda: window.ghost != ghost, "no word was accepted")
+    word = inserted(window.save(NAME))
+    assert word
+    assert ghost.startswith(word)
+    window.undo_all(NAME, original())
+    ghost = ask_for_a_line(window)
+    window.press("Tab")
+    wait_until(lambda: inserted(window.save(NAME)) == ghost, "the suggestion was not accepted")
+
+
+def test_a_suggestion_comes_while_typing(window: Window) -> None:
+    window.go_to(*place("self.items[name] = self.items", after=True))
+    window.type("[")
+    window.await_ghost()
+    window.press("Escape")
+    window.await_no_ghost()
+
+
+def rewrite_something(window: Window) -> None:
+    """The model is small: of some selections it makes nothing better."""
+    for words in ("len(self.items)", "sorted(self.items)", "item.price * item.count", "self.items.values()"):
+        window.select(place(words), place(words, after=True))
+        window.command("dgemma: Rewrite Selection")
+        wait_until(lambda: window.comparison.count() or window.notifications, "no answer to a rewrite")
+        if window.comparison.count():
+            return
+        window.command("Notifications: Clear All")
+    pytest.fail("of four selections none was rewritten")
+
+
+def test_a_rewrite_is_undone_with_one_key(window: Window) -> None:
+    rewrite_something(window)
+    window.picture("bundled-rewrite")
+    window.press("Control+Enter")
+    window.comparison.wait_for(state="hidden")
+    assert window.save(NAME) != original()
+    window.press("Control+z")
+    assert window.save(NAME) == original()
+
+
+def test_a_worker_that_is_killed_is_replaced(window: Window, code_server: CodeServer) -> None:
+    (worker,) = code_server.children(WORKER)
+    os.kill(worker, signal.SIGKILL)
+    ask_for_a_line(window)
+    assert code_server.children(WORKER) != [worker]
+    window.press("Escape")

@@ -1,0 +1,66 @@
+"""What a user sees when something is wrong: one message with the button that mends it, and an editor that works."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
+from tests.e2e.vscode.editor import Window
+
+CRASH = "import sys; sys.exit('ModuleNotFoundError: No module named pygls')"
+
+CASES = {
+    "no server is installed": (
+        {},
+        "dgemma-lsp is not installed",
+        ["Run in Terminal", "Copy Command", "Name Its Command…"],
+        "no server",
+    ),
+    "the setting names no program": (
+        {"dgemma.server.command": ["/no/such/program"]},
+        "There is no program /no/such/program",
+        ["Open Setting"],
+        "no server",
+    ),
+    "the server crashes at start": (
+        {"dgemma.server.command": [sys.executable, "-c", CRASH]},
+        "ended with status 1 (ModuleNotFoundError: No module named pygls)",
+        ["Restart", "Show Log", "Doctor"],
+        "failed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "message", "buttons", "status"), CASES.values(), ids=CASES.keys())
+def test_one_message_with_a_button(
+    open_window: OpenWindow, settings: dict[str, Any], message: str, buttons: list[str], status: str
+) -> None:
+    window = open_window("vscode/complete.py", settings=settings)
+    window.await_status(status)
+    window.await_message(message)
+    window.picture(f"trouble-{status}")
+    assert window.buttons == buttons
+    assert len(window.notifications) == 1
+    the_editor_works(window)
+    window.close()
+
+
+def the_editor_works(window: Window) -> None:
+    window.open_file("complete.py")
+    window.go_to(3, 12)
+    window.type(" 1")
+    original = (FIXTURES / "vscode" / "complete.py").read_bytes()
+    assert window.save("complete.py") == original.replace(b"value =", b"value = 1")
+
+
+def test_wrong_settings_are_named_and_mended(open_window: OpenWindow, fake_server: list[str]) -> None:
+    settings = {"dgemma.server.command": fake_server, "dgemma.steps": 9999}
+    window = open_window("vscode/complete.py", settings=settings)
+    window.await_status("ready")
+    window.await_message("Setting steps must be a whole number from 1 to 256, not 9999")
+    window.choose("Open Setting")
+    window.page.locator(".settings-editor", has_text="Denoising steps at most").wait_for()
+    window.picture("trouble-setting")
