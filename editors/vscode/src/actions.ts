@@ -1,16 +1,20 @@
 // Takes up what the server offers: waits for it with a way to cancel, then shows or makes the changes.
 
 import {
-  CancellationTokenSource, type CodeAction, Disposable, ProgressLocation, Range, type TextEditor, commands, window,
+  type CancellationToken, CancellationTokenSource, type CodeAction, Disposable, ProgressLocation, Range, type TextEditor, commands, window,
 } from 'vscode';
-import { LSPErrorCodes, type LanguageClient, type Middleware, ResponseError } from 'vscode-languageclient/node';
+import { ExecuteCommandRequest, LSPErrorCodes, type LanguageClient, type Middleware, ResponseError } from 'vscode-languageclient/node';
+import { Drafts } from './drafts';
 import type { Previews } from './preview';
 import { type ActionName, type Offer, Proposal, isOffer, offers } from './proposals';
 import type { Review } from './review';
-import { preview } from './settings';
+import { preview, showsDrafts } from './settings';
 
 /** Executed by the code actions of the editor's menu. */
 export const TAKE_UP = 'dgemma.takeUp';
+
+/** A command of the server. */
+export const PROOFREAD = 'dgemma.proofread';
 
 /** What is faster needs no progress bar. */
 const PATIENCE_MS = 400;
@@ -43,6 +47,19 @@ export class Actions implements Disposable {
     const offer = offered.find(({ data }) => data.action === name);
     if (offer === undefined) void window.showInformationMessage(`dgemma: ${nothing(name, editor)}`);
     else await this.takeUp(offer);
+  }
+
+  /** Let the server read a file; what surprises it becomes hints with quick fixes. */
+  async proofread({ document }: TextEditor): Promise<void> {
+    const client = this.client();
+    const uri = client?.code2ProtocolConverter.asUri(document.uri);
+    const wish = { command: PROOFREAD, arguments: [uri] };
+    try {
+      const hints: unknown = await client?.sendRequest(ExecuteCommandRequest.type, wish);
+      void window.showInformationMessage(`dgemma: ${hints === 0 ? 'Nothing is surprising here.' : 'What is surprising is marked.'}`);
+    } catch (error) {
+      void window.showWarningMessage(`dgemma: ${words(error)}`);
+    }
   }
 
   async takeUp(offer: Offer): Promise<void> {
@@ -78,7 +95,7 @@ export class Actions implements Disposable {
     this.underWay = source;
     void commands.executeCommand('setContext', 'dgemma.working', true);
     try {
-      return await withProgress(offer.title, source, Proposal.of(client, offer, source.token));
+      return await withProgress(offer.title, source, this.proposal(client, offer, source.token));
     } catch (error) {
       if (!isCancelled(error, source)) void window.showWarningMessage(`dgemma: ${words(error)}`);
       return undefined;
@@ -91,10 +108,27 @@ export class Actions implements Disposable {
     }
   }
 
+  /** While a selection is rewritten, its drafts are shown. */
+  private async proposal(client: LanguageClient, offer: Offer, token: CancellationToken): Promise<Proposal> {
+    const editor = window.activeTextEditor;
+    const rewrites = offer.data.action.startsWith('REWRITE') || offer.data.action === 'INSTRUCT';
+    if (editor === undefined || editor.selection.isEmpty || !rewrites || !showsDrafts()) {
+      return Proposal.of(client, offer, token);
+    }
+    const drafts = new Drafts(client, editor, editor.selection);
+    try {
+      const data = { ...offer.data, partialResultToken: drafts.token };
+      return await Proposal.of(client, { ...offer, data }, token);
+    } finally {
+      drafts.dispose();
+    }
+  }
+
+  /** Where a selection can be rewritten it is known, too, whether the model follows instructions. */
   private noteInstructions(actions: readonly object[]): void {
-    const offer = actions.filter(isOffer).find(({ data }) => data.action === 'INSTRUCT');
-    if (offer === undefined) return;
-    void commands.executeCommand('setContext', 'dgemma.followsInstructions', offer.disabled === undefined);
+    const names = actions.filter(isOffer).flatMap(({ data, disabled }) => (disabled === undefined ? [data.action] : []));
+    if (!names.includes('REWRITE')) return;
+    void commands.executeCommand('setContext', 'dgemma.followsInstructions', names.includes('INSTRUCT'));
   }
 }
 

@@ -67,6 +67,7 @@ function editing(actions: Actions, previews: Previews, review: Review): Handlers
     'dgemma.rewriteWithInstruction': action('INSTRUCT'),
     'dgemma.fillFile': action('FILL_FILE'),
     'dgemma.fillFunction': action('FILL_FUNCTION'),
+    'dgemma.proofreadFile': () => inEditor((editor) => actions.proofread(editor)),
     'dgemma.cancel': () => { actions.cancel(); },
     [TAKE_UP]: (offer: Offer) => actions.takeUp(offer),
     'dgemma.preview.accept': () => previews.accept(),

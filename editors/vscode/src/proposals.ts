@@ -66,8 +66,10 @@ export class Proposal implements Disposable {
     const document = await workspace.openTextDocument(client.protocol2CodeConverter.asUri(offer.data.uri));
     const version = document.version;
     const action = await client.sendRequest(CodeActionResolveRequest.type, offer as CodeAction, token);
-    // The server rejects what has become stale, but its answer may have crossed a change.
-    if (document.version !== version) throw new Error('The document has changed meanwhile; ask again.');
+    // The server follows what is typed while it computes, but its answer may have crossed a change.
+    if (document.version !== (versionOf(action.edit) ?? version)) {
+      throw new Error('The document has changed meanwhile; ask again.');
+    }
     return new Proposal(offer.title, document, changesOf(client, action.edit, document));
   }
 
@@ -126,6 +128,12 @@ function changesOf(client: LanguageClient, edit: ServerEdit | undefined, documen
     .flatMap((one) => ('newText' in one ? [one] : []))
     .map(({ range, newText }) => ({ ...offsets(document, client.protocol2CodeConverter.asRange(range)), text: newText }))
     .sort((one, other) => one.start - other.start);
+}
+
+/** The version of the document that an edit belongs to; undefined when it does not say. */
+function versionOf(edit: ServerEdit | undefined): number | undefined {
+  const [first] = edit?.documentChanges ?? [];
+  return first !== undefined && 'edits' in first ? first.textDocument.version ?? undefined : undefined;
 }
 
 function offsets(document: TextDocument, range: Range): { start: number; end: number } {

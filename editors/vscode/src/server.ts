@@ -6,6 +6,7 @@ import {
   CloseAction, DidChangeConfigurationNotification, ErrorAction, LanguageClient, type LanguageClientOptions, type Middleware,
   RevealOutputChannelOn, ShowMessageNotification, State,
 } from 'vscode-languageclient/node';
+import { PROOFREAD } from './actions';
 import type { Found } from './locate';
 import { ServerProcess } from './process';
 import { searchServer } from './search';
@@ -118,6 +119,8 @@ export class Server implements Disposable {
     try {
       await client.start();
       this.setRunning(true);
+      const able = client.initializeResult?.capabilities.executeCommandProvider?.commands.includes(PROOFREAD);
+      void commands.executeCommand('setContext', 'dgemma.proofreads', able === true);
       this.log.info('The server answers.');
     } catch (error) {
       await this.bury(client, process, error);

@@ -61,6 +61,10 @@ export function preview(): Preview {
   return workspace.getConfiguration(SECTION).get<Preview>('editor.preview', 'rewrites');
 }
 
+export function showsDrafts(): boolean {
+  return workspace.getConfiguration(SECTION).get('editor.drafts', true);
+}
+
 /** The words of dgemma.server.command; what is no list of words counts as none, and VS Code marks it as wrong. */
 export function serverCommand(): string[] {
   const words: unknown = workspace.getConfiguration(SECTION).get('server.command');
