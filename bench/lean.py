@@ -23,7 +23,7 @@ from dgemma_model import sampler
 from dgemma_model.config import NetworkConfig
 from dgemma_model.load import BUNDLED, load, parameter_count, stock_model
 from dgemma_model.network import Network
-from dgemma_model.runner import Prompt, Runner
+from dgemma_model.runner import Runner, best_runner
 
 SLOTS, CONTEXT, WRITTEN = 32, 1024, 512
 ROWS, ROW = 6, 12
@@ -84,7 +84,7 @@ def _large() -> Network:
 @torch.inference_mode()
 def measure(name: str, network: Network, rounds: int) -> list[Figure]:
     """Every kind of pass of the runner, and of stock transformers those that it has."""
-    runner = Runner(network)
+    runner = best_runner(network)
     own, stock = _own(runner), _stock(network)
     large = name != "bundled"
     targets = {"step": 10.0, "cold": 100.0, "one more": 10.0} if large else {}
@@ -92,7 +92,7 @@ def measure(name: str, network: Network, rounds: int) -> list[Figure]:
     figures: list[Figure] = []
     for what, run in own.items():
         other = stock.get(what.split(":")[0])
-        pairs = [(_milliseconds(run), None if other is None else _milliseconds(other)) for _ in range(rounds)]
+        pairs = [(milliseconds(run), None if other is None else milliseconds(other)) for _ in range(rounds)]
         kind, _, told = what.partition(":")
         title = f"{name}, {runner.dtype}: {told}".replace("torch.", "")
         figures.append(Figure(title, median(a for a, _ in pairs), "ms", targets.get(kind)))
@@ -104,47 +104,57 @@ def measure(name: str, network: Network, rounds: int) -> list[Figure]:
     return figures
 
 
-def _tokens(vocabulary: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _tokens(vocabulary: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    length = CONTEXT + SLOTS
     return torch.randint(0, vocabulary, (length,), generator=generator), torch.arange(length)
 
 
-def _own(runner: Runner) -> Mapping[str, Step]:
-    ids, at = _tokens(runner.config.vocab_size)
-    canvas, places = ids[None, CONTEXT:], at[None, CONTEXT:]
-    prompt, shorter = runner.prompt(), runner.prompt()
-    runner.store(prompt, ids[:CONTEXT], at[:CONTEXT])
-    runner.store(shorter, ids[:WRITTEN], at[:WRITTEN])
+def passes(runner: Runner, context: int) -> Mapping[str, Step]:
+    """The passes that take longer the longer the prompt is: of a canvas, of one more token, of all."""
+    ids, at = _tokens(runner.config.vocab_size, context + SLOTS)
+    canvas, places = ids[None, context:], at[None, context:]
+    prompt = runner.prompt()
+    runner.store(prompt, ids[:context], at[:context])
     belief = runner.believe(runner.logits(runner.decode(canvas, places, prompt)).softmax(-1))
-    rows, rows_at = ids[: ROWS * ROW].view(ROWS, ROW), at[WRITTEN : WRITTEN + ROW].expand(ROWS, -1)
 
     def step() -> None:
         scores = runner.logits(runner.decode(canvas, places, prompt, belief))
-        probabilities = scores.softmax(-1)
-        best = sampler.likeliest(probabilities)
-        entropies = sampler.entropy(probabilities, scores, best)
+        probabilities, _, entropies = runner.soften(scores)
         sampler.accept(entropies, (slice(0, SLOTS),), 0.1, 1, 4)
         runner.believe(probabilities)
 
-    def extend(to: Prompt, length: int, tokens: int) -> torch.Tensor:
-        to.truncate(length)
-        return runner.extend(to, ids[length : length + tokens], at[length : length + tokens])
+    def extend() -> torch.Tensor:
+        prompt.truncate(context)
+        return runner.extend(prompt, ids[context : context + 1], at[context : context + 1])
+
+    def cold() -> None:
+        runner.store(runner.prompt(), ids[:context], at[:context])
+
+    return {
+        f"step:one step, {SLOTS} slots over {context} tokens, sampler and belief included": step,
+        f"cold:{context} tokens of a prompt": cold,
+        "one more:one more token": extend,
+    }
+
+
+def _own(runner: Runner) -> Mapping[str, Step]:
+    ids, at = _tokens(runner.config.vocab_size, CONTEXT)
+    shorter = runner.prompt()
+    runner.store(shorter, ids[:WRITTEN], at[:WRITTEN])
+    texts, texts_at = ids[: ROWS * ROW], at[WRITTEN : WRITTEN + ROW].repeat(ROWS)
+    parents = [-1 if node % ROW == 0 else node - 1 for node in range(ROWS * ROW)]
 
     def write() -> torch.Tensor:
-        return runner.logits(extend(shorter, WRITTEN, 1)).argmax(-1)
+        shorter.truncate(WRITTEN)
+        states = runner.extend(shorter, ids[WRITTEN : WRITTEN + 1], at[WRITTEN : WRITTEN + 1])
+        return runner.logits(states).argmax(-1)
 
     def judge() -> torch.Tensor:
         shorter.truncate(WRITTEN)
-        return runner.logits(runner.peek(shorter, rows, rows_at))
-
-    def cold() -> None:
-        runner.store(runner.prompt(), ids[:CONTEXT], at[:CONTEXT])
+        return runner.logits(runner.peek(shorter, texts, texts_at, parents))
 
     return {
-        f"step:one step, {SLOTS} slots over {CONTEXT} tokens, sampler and belief included": step,
-        f"cold:{CONTEXT} tokens of a prompt": cold,
-        "one more:one more token": partial(extend, prompt, CONTEXT, 1),
+        **passes(runner, CONTEXT),
         f"write:a token written behind {WRITTEN}": write,
         f"judge:{ROWS} continuations of {ROW} tokens judged behind {WRITTEN}": judge,
     }
@@ -152,7 +162,7 @@ def _own(runner: Runner) -> Mapping[str, Step]:
 
 def _stock(network: Network) -> Mapping[str, Step]:
     model: Any = stock_model(network)
-    ids, at = (row[None] for row in _tokens(network.config.vocab_size))
+    ids, at = (row[None] for row in _tokens(network.config.vocab_size, CONTEXT + SLOTS))
     mask = torch.ones(1, 1, CONTEXT, CONTEXT, dtype=torch.bool).tril()
     masks = {"full_attention": mask, "sliding_attention": mask}
     prompt = {"input_ids": ids[:, :CONTEXT], "position_ids": at[:, :CONTEXT], "attention_mask": masks}
@@ -175,7 +185,7 @@ def _products(rounds: int) -> None:
         for make in _ways(*size).values():
             # As many weights as don't fit into a cache together, as in a network.
             runs = [make() for _ in range(max(1, 20_000_000 // (size[0] * size[1])))]
-            times = [_milliseconds(lambda runs=runs: [run() for run in runs]) for _ in range(rounds)]  # type: ignore[misc]
+            times = [milliseconds(lambda runs=runs: [run() for run in runs]) for _ in range(rounds)]  # type: ignore[misc]
             cells.append(f"{1000 * median(times) / len(runs):.0f}")
         print(f"| {size[0]} × {size[1]} | " + " | ".join(cells) + " |", flush=True)
 
@@ -209,7 +219,7 @@ def _ways(inside: int, outside: int) -> Mapping[str, Callable[[], Step]]:
     }
 
 
-def _milliseconds(step: Step) -> float:
+def milliseconds(step: Step) -> float:
     """Of a second run: a step follows another one, it does not find the caches full of something else."""
     step()
     watch = Stopwatch()

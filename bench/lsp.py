@@ -51,6 +51,13 @@ class Client:
             changes = [{"text": text}]
             self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": changes})
 
+    def reopen(self, uri: str, text: str) -> None:
+        """Close a document, so that nothing is remembered of it, and open it; answered once the server has done so."""
+        self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+        self._version = 0
+        self.show(uri, text)
+        self.complete("file:///bench/not_open.py", 0, 0, False)
+
     def insert(self, uri: str, line: int, character: int, text: str) -> None:
         """Type a text."""
         self._version += 1

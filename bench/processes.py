@@ -51,6 +51,19 @@ def resident_mib(process: int) -> float:
     raise ProcessLookupError(process)
 
 
+def computing_threads(process: int, share: float = 0.2) -> int:
+    """How many threads of a process have computed at least this share of what its busiest one has (Linux)."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    ticks = [_ticks((task / "stat").read_text()) for task in tasks]
+    return sum(each >= share * max(ticks) for each in ticks)
+
+
+def _ticks(stat: str) -> int:
+    """User and system time, behind the name in brackets, which may hold anything."""
+    fields = stat.rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
 class Stopwatch:
     """Seconds since it was made."""
 

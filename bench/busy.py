@@ -1,0 +1,71 @@
+"""``python -m bench.busy``: warm completions over LSP while something burns a core, beside those while nothing does.
+
+In turns, place by place, so that whatever else the machine does slows both. The worker computes with as many threads
+as by default: one core is left free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from statistics import median
+
+from bench.figures import Figure, described, spread, table, this_machine
+from bench.keystrokes import places
+from bench.measurements import BETWEEN_KEYS, LONG
+from bench.processes import children, computing_threads, server
+from bench.warm import KEYSTROKES, served
+
+PLACES = 12
+
+
+def measure(count: int) -> list[Figure]:
+    """Both times, their ratio, and how much of its own time the worker computed."""
+    times: dict[bool, list[float]] = {False: [], True: []}
+    with server() as client:
+        client.await_model()
+        (worker,) = children(client.process.pid)
+        for place in places(LONG.read_text("utf-8"), count, KEYSTROKES):
+            for burning, company in ((False, nullcontext), (True, competitor)):
+                with company():
+                    times[burning] += served(client, place, asked=False)
+        threads = computing_threads(worker)
+    return [
+        *spread("warm completion, undisturbed", times[False], "ms"),
+        *spread("warm completion while something burns a core", times[True], "ms"),
+        Figure("that is", median(times[True]) / median(times[False]), "times", 2.5),
+        Figure(
+            "threads that the worker computed with", threads, "threads", max(1, (os.cpu_count() or 2) - 1)
+        ),
+    ]
+
+
+@contextmanager
+def competitor() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that burns one core."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    time.sleep(BETWEEN_KEYS)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.busy", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--places", type=int, default=PLACES)
+    arguments = parser.parse_args()
+    os.environ.pop("OMP_NUM_THREADS", None)  # it would decide in the worker's place
+    print(described(this_machine()), "\n", flush=True)
+    print(table(measure(arguments.places)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""``python -m bench.training``: a training step of ours beside one written with transformers' own classes.
+
+The same weights, rows, noise, losses (the encoder's next tokens and the canvas, one pass of decoding, no
+self-conditioning, no balancing of experts), optimizer (AdamW, fused) and threads (one unless OMP_NUM_THREADS says
+otherwise). Both keep freed memory and score only the tokens that count; ours is compiled, as in training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.figures import Figure, described, table, this_machine
+from bench.processes import Stopwatch
+from bench.warm import library
+from dgemma_model.load import BUNDLED, TOKENIZER, load, stock_model
+from dgemma_model.network import Network
+from dgemma_model.tokenizer import Tokenizer
+from dgemma_model.train import compiled
+from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
+from dgemma_model.train.train import SHAPE, Recipe, half_precision, keep_freed_memory, noised, step_losses
+
+EXPERTS = ("grouped_mm", "eager")
+"""Transformers' ways to run experts, the fastest of which counts."""
+
+Step = Callable[[], Tensor]
+
+
+def rows(tokenizer: Tokenizer, count: int, shape: Shape) -> Batch:
+    """Rows of the standard library, cut as training cuts them."""
+    rng = random.Random(0)
+    cutter, maker = Cutter(rng), RowMaker(tokenizer, shape, rng)
+    found: list[Row] = []
+    for text in library():
+        if text and len(found) < count:
+            found += filter(None, (maker.row(text, spans) for spans in cutter.cuts(text, 1)))
+    return collate(found[:count], shape, tokenizer.pad_id)
+
+
+def our_step(network: Network, batch: Batch, recipe: Recipe) -> Step:
+    """As `dgemma_model.train.train` makes it."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, fused=True)
+
+    def step() -> Tensor:
+        encoder, canvas, _ = step_losses(network, batch, recipe, torch.Generator().manual_seed(0))
+        return _descend(encoder + canvas, optimizer)
+
+    return step
+
+
+def stock_step(network: Network, batch: Batch, recipe: Recipe, experts: str) -> Step:
+    """As somebody would write it who has transformers."""
+    model: Any = stock_model(network).train()
+    model.set_experts_implementation(experts)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+
+    def step() -> Tensor:
+        canvas = noised(batch, network.config.vocab_size, recipe, torch.Generator().manual_seed(0))
+        with half_precision(canvas.device, recipe):
+            answer = model.model(
+                input_ids=batch.prompt,
+                position_ids=batch.prompt_positions,
+                # Causal: transformers itself would take jumps of positions for packed sequences.
+                attention_mask={"full_attention": None, "sliding_attention": None},
+                decoder_input_ids=canvas,
+                decoder_position_ids=batch.positions,
+                decoder_attention_mask={"full_attention": batch.mask, "sliding_attention": batch.mask},
+            )
+            encoder = _cross_entropy(model, answer.encoder_last_hidden_state[:, :-1], *_next_tokens(batch))
+            decoder = _cross_entropy(model, answer.last_hidden_state, batch.targets, batch.weights == 1)
+        return _descend(encoder + decoder, optimizer)
+
+    return step
+
+
+def _next_tokens(batch: Batch) -> tuple[Tensor, Tensor]:
+    """What the encoder should say, and where it counts; see `train.step_losses`."""
+    inside = torch.arange(1, batch.prompt.shape[1]) < batch.lengths.unsqueeze(1)
+    return batch.prompt[:, 1:], inside & (batch.prompt_positions.diff() == 1)
+
+
+def _cross_entropy(model: Any, states: Tensor, targets: Tensor, counting: Tensor) -> Tensor:
+    cap = model.final_logit_softcapping
+    scores = torch.tanh(model.lm_head(states[counting]).float() / cap) * cap
+    return F.cross_entropy(scores, targets[counting])
+
+
+def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.detach()
+
+
+def measure(recipe: Recipe, steps: int) -> list[Figure]:
+    """Tokens a second of both, padding included, and the ratio."""
+    network = load(BUNDLED).requires_grad_(True).train()
+    batch = rows(Tokenizer.from_file(BUNDLED / TOKENIZER), recipe.rows, SHAPE)
+    tokens = recipe.rows * (SHAPE.prompt + SHAPE.canvas)
+    others = {experts: stock_step(network, batch, recipe, experts) for experts in EXPERTS}
+    with compiled.layers():
+        times = in_turns({"ours": our_step(network, batch, recipe), **others}, steps)
+    best = min(EXPERTS, key=lambda experts: median(times[experts]))
+    kind = "bfloat16" if recipe.bf16 else "float32"
+    ratio = median(b / a for a, b in zip(times["ours"], times[best], strict=True))
+    return [
+        Figure(f"training, {kind}, ours", tokens / median(times["ours"]), "tokens/s"),
+        *(
+            Figure(f"training, {kind}, transformers, {e}", tokens / median(times[e]), "tokens/s")
+            for e in EXPERTS
+        ),
+        Figure(f"training, {kind}, ours faster by", ratio, "×", 3),
+    ]
+
+
+def in_turns(steps: dict[str, Step], count: int) -> dict[str, list[float]]:
+    """Seconds of ``count`` steps of each, after two that compile and allocate."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for index in range(count + 2):
+        for name, step in steps.items():
+            watch = Stopwatch()
+            loss = step()
+            if index >= 2:
+                times[name].append(watch.seconds)
+            print(f"{name}: loss {loss:.4f}, {watch.seconds:.2f} s", file=sys.stderr, flush=True)
+    return times
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.training", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--steps", type=int, default=5)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    print(described(this_machine()), "\n", flush=True)
+    figures: list[Figure] = []
+    for bf16 in (False, True):
+        recipe = Recipe(bf16=bf16, self_conditioning=0.0, pad_share=0.0)
+        figures += measure(recipe, arguments.steps)
+    print(table(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
