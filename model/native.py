@@ -18,6 +18,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.machinery
+import os
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor
 
 from dgemma_model.config import NetworkConfig
+from dgemma_model.errors import ModelError
 from dgemma_model.network import Layer, Network
 from dgemma_model.runner import Prompt, Runner, ancestry
 
@@ -34,6 +36,8 @@ PIECE = 256
 """Tokens of a prompt that are run at once: so many that weights are read seldom, so few that they stay in cache."""
 HALF = "AVX512-BF16"
 """The kind of processor whose products are in bfloat16."""
+VARIABLE = "DGEMMA_CPU"
+"""Environment variable that forbids the fastest kinds."""
 
 
 class _Shape(ctypes.Structure):
@@ -110,9 +114,22 @@ def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def kinds() -> list[str]:
-    """Kinds of processors whose code runs on this one, the fastest first; none where nothing was compiled."""
-    found = library()
-    return [] if found is None else found.dgemma_kinds().decode().split(",")
+    """Kinds of processors whose code runs on this one, the fastest first; none where nothing was compiled.
+
+    The environment variable ``DGEMMA_CPU`` names the fastest one to be used, or ``torch`` for none of them.
+
+    Raises:
+        ModelError: it names something else.
+    """
+    found, wanted = library(), os.environ.get(VARIABLE)
+    if found is None or wanted == "torch":
+        return []
+    able: list[str] = found.dgemma_kinds().decode().split(",")
+    if wanted and wanted not in able:
+        raise ModelError(
+            f"{VARIABLE} is {wanted!r}, which this processor cannot run; use {', '.join(able)} or torch."
+        )
+    return able[able.index(wanted) :] if wanted else able
 
 
 def kind_of(dtype: torch.dtype) -> str | None:
@@ -238,7 +255,7 @@ class NativeRunner(Runner):
         config = network.config
         widths = (config.hidden_size, config.intermediate_size, config.moe_intermediate_size)
         even = not any(width % 2 for width in (*widths, config.head_dim, config.vocab_size))
-        return network.embedding.device.type == "cpu" and even and library() is not None
+        return network.embedding.device.type == "cpu" and even and bool(kinds())
 
     def prompt(self) -> NativePrompt:
         return NativePrompt(self)

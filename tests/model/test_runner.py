@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +19,7 @@ from torch import Tensor
 
 from dgemma_model import load, native
 from dgemma_model.denoise import Canvas, Schedule, denoise
+from dgemma_model.errors import ModelError
 from dgemma_model.native import NativeRunner
 from dgemma_model.network import KeysValues, Network
 from dgemma_model.runner import Prompt, Runner, best_runner
@@ -22,6 +27,7 @@ from dgemma_model.torch_runner import TorchRunner
 from tests.model.test_network import SPECIAL, random_config, stock_masks
 from tests.model.tiny import TINY, network
 
+ROOT = Path(__file__).parents[2]
 LONG = replace(TINY, context=1024)
 Make = Callable[[Network], Runner]
 
@@ -246,3 +252,44 @@ def test_the_loop_gives_what_it_gives_with_torch() -> None:
         assert torch.equal(state.ids, other.ids)
         assert torch.equal(state.accepted, other.accepted)
         torch.testing.assert_close(state.probabilities, other.probabilities, rtol=1e-3, atol=1e-4)
+
+
+FILL = """
+from dgemma_model.infill import FillOptions, Infiller
+from dgemma_model.layout import MaskedText
+own = Infiller.load()
+masked = MaskedText(("names = []\\nfor name in ", "\\n    print(name)\\n"), ("",))
+*_, last = own.drafts(masked, FillOptions(), lambda: False)
+print(type(own.runner).__name__, str(own.runner.dtype), repr(last.alternatives[0][0].text))
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "runner"),
+    [
+        ({native.VARIABLE: "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}, "NativeRunner"),
+        ({native.VARIABLE: "plain", "ATEN_CPU_CAPABILITY": "default"}, "NativeRunner"),
+        (
+            {native.VARIABLE: "torch", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
+            "TorchRunner",
+        ),
+    ],
+    ids=["AVX2", "any processor", "torch alone"],
+)
+def test_a_lesser_processor_fills_with_the_same_in_float32(settings: dict[str, str], runner: str) -> None:
+    if settings[native.VARIABLE] not in {*native.kinds(), "torch"}:
+        pytest.skip(f"this processor has no {settings[native.VARIABLE]}")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
+    done = subprocess.run(
+        [sys.executable, "-c", FILL], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    name, dtype, text = done.stdout.strip().split(" ", 2)
+    assert (name, dtype) == (runner, "torch.float32")
+    assert text == "'names:'"
+
+
+def test_a_processor_that_is_none_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(native.VARIABLE, "Z80")
+    with pytest.raises(ModelError, match=r"DGEMMA_CPU is 'Z80', .*; use .* or torch"):
+        native.kinds()
