@@ -8,13 +8,19 @@ from functools import cached_property
 from typing import Any
 
 from lsprotocol.types import (
+    WORKSPACE_DID_CHANGE_CONFIGURATION,
+    WORKSPACE_DID_CHANGE_WATCHED_FILES,
     ClientCapabilities,
     CodeAction,
     CodeActionKind,
     Command,
+    DidChangeConfigurationRegistrationOptions,
+    DidChangeWatchedFilesRegistrationOptions,
+    FileSystemWatcher,
     InlineCompletionItem,
     OptionalVersionedTextDocumentIdentifier,
     Position,
+    Registration,
     SelectedCompletionInfo,
     TextDocumentEdit,
     TextEdit,
@@ -144,6 +150,27 @@ def shows_status(capabilities: ClientCapabilities) -> bool:
     """Whether the editor says that it shows what the server is doing."""
     experimental = capabilities.experimental
     return isinstance(experimental, Mapping) and experimental.get("dgemmaStatus") is True
+
+
+def registrations(capabilities: ClientCapabilities, section: str, file: str) -> list[Registration]:
+    """What an editor that waits for being asked is asked to tell: changes of its configuration, and of a file.
+
+    Args:
+        capabilities: of the editor.
+        section: of its configuration.
+        file: the name of a file, in any folder.
+    """
+    workspace = capabilities.workspace
+    configuration = workspace.did_change_configuration if workspace else None
+    files = workspace.did_change_watched_files if workspace else None
+    wanted = []
+    if configuration and configuration.dynamic_registration:
+        chosen = DidChangeConfigurationRegistrationOptions(section=section)
+        wanted.append(Registration("configuration", WORKSPACE_DID_CHANGE_CONFIGURATION, chosen))
+    if files and files.dynamic_registration:
+        watched = DidChangeWatchedFilesRegistrationOptions([FileSystemWatcher(f"**/{file}")])
+        wanted.append(Registration("projects", WORKSPACE_DID_CHANGE_WATCHED_FILES, watched))
+    return wanted
 
 
 def workspace_edit(

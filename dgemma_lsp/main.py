@@ -1,7 +1,7 @@
-"""``dgemma-lsp``: the language server, started by an editor.
+"""``dgemma-lsp``: the language server, started by an editor, and some commands for people.
 
-It speaks over stdin and stdout. Exit status: 0 after ``shutdown`` and ``exit``, 1 when the editor went away without
-them, 2 for wrong use.
+The server speaks over stdin and stdout. Exit status: 0 after ``shutdown`` and ``exit``, 1 when the editor went away
+without them, 2 for wrong use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from dgemma_lsp import __version__
 from dgemma_lsp.engines.base import Engine
 from dgemma_lsp.engines.local import LocalEngine
 from dgemma_lsp.greeting import greet
-from dgemma_lsp.settings import Device, Settings
+from dgemma_lsp.preferences import Preferences
+from dgemma_lsp.settings import Chosen, Device, Settings
 
 
 class _Parser(argparse.ArgumentParser):
@@ -28,8 +29,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve one editor; returns the exit status."""
+    """Serve one editor, or do what a command says; returns the exit status."""
     arguments = _parser().parse_args(argv)
+    if arguments.command is not None:
+        return int(arguments.command(arguments))
+    return _serve(arguments)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
     # pygls would wait for input that a terminal's Ctrl-C did not close. The worker ends with us.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     streams = None if arguments.tcp else greet(*_protocol_streams())
@@ -38,12 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     def make_engine(settings: Settings) -> Engine:
         return LocalEngine(settings.model, settings.device.value, arguments.worker_command)
 
-    server = build_server(Settings(model=arguments.model, device=arguments.device), make_engine)
+    server = build_server(make_engine, _preferences(arguments))
     if streams is None:
         server.start_tcp(*arguments.tcp)
     else:
         server.start_io(*streams)
     return 0 if server.shutdown_requested else 1
+
+
+def _preferences(arguments: argparse.Namespace) -> Preferences:
+    said: Chosen = {
+        (name,): value for name in ("model", "device") if (value := getattr(arguments, name)) is not None
+    }
+    return Preferences(os.environ, said)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,14 +74,25 @@ def _parser() -> argparse.ArgumentParser:
         "--device",
         type=Device,
         choices=list(Device),
-        default=Device.CPU,
         metavar="{" + ",".join(device.value for device in Device) + "}",
         help="where the model runs (default: cpu)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     # For tests, and for whoever debugs a worker of their own.
     parser.add_argument("--worker-command", type=shlex.split, help=argparse.SUPPRESS)
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    schema = commands.add_parser("schema", help="print the settings as a JSON schema", allow_abbrev=False)
+    schema.add_argument("--table", action="store_true", help="as a table in Markdown")
+    schema.set_defaults(command=_print_schema)
     return parser
+
+
+def _print_schema(arguments: argparse.Namespace) -> int:
+    from dgemma_lsp.schema import as_json, settings_table
+
+    print(settings_table() if arguments.table else as_json())
+    return 0
 
 
 def _address(text: str) -> tuple[str, int]:

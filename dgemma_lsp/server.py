@@ -30,9 +30,10 @@ from dgemma_lsp.lsp_edits import ACCEPTED, Offer, Spot
 from dgemma_lsp.masked import MaskedDocument, RegionError
 from dgemma_lsp.pipeline import Candidate, Gate, Outcome
 from dgemma_lsp.polish import Rejection
+from dgemma_lsp.preferences import PROJECT_FILE, Preferences
 from dgemma_lsp.regions import Action, Frame, Silence, completion_region, framed, frames, offered
 from dgemma_lsp.session import Session, Superseded, Urgency
-from dgemma_lsp.settings import LogLevel, Settings, parse
+from dgemma_lsp.settings import LogLevel, Place, Settings
 from dgemma_lsp.status import Reason, State, Status, silent
 from dgemma_lsp.suggestions import Rest, Suggestion, Suggestions
 
@@ -45,8 +46,8 @@ STATUS = "dgemma/status"
 PARENT_POLL_SECONDS = 1.0
 """How often we look whether the editor's process still lives."""
 
-PROGRESS_SECONDS = 2.0
-"""How long the editor may take to agree to a progress bar before we do without."""
+ANSWER_SECONDS = 2.0
+"""How long the editor may take to agree to a progress bar, or to tell its configuration, before we do without."""
 
 STALE = "The document has changed since the action was offered; select the text and ask again."
 
@@ -81,7 +82,7 @@ class Server(LanguageServer):
     """What the handlers share.
 
     Attributes:
-        settings: as chosen so far.
+        preferences: what has been chosen so far.
         documents: the open ones.
         exclusions: documents that are left alone.
         suggestions: the last ones, as far as they were made with the present settings.
@@ -91,39 +92,64 @@ class Server(LanguageServer):
         shutdown_requested: the editor said good-bye in the right order.
     """
 
-    def __init__(self, settings: Settings, make_engine: EngineFactory) -> None:
+    def __init__(self, make_engine: EngineFactory, preferences: Preferences) -> None:
         super().__init__(NAME, __version__)
-        self.settings = settings
+        self.preferences = preferences
         self.documents = Documents(lsp.PositionEncodingKind.Utf16)
-        self.exclusions = Exclusions(settings.exclude)
+        self.exclusions = Exclusions(preferences.settings.exclude)
         self.suggestions = Suggestions()
         self.ahead: tuple[Wish, asyncio.Task[_Answer]] | None = None
         self.session: Session | None = None
         self.shows_status = False
         self.shutdown_requested = False
         self._make_engine = make_engine
-        self._problems: list[str] = []
+        self._made: tuple[object, ...] = ()
         self._shown: set[str] = set()
         self._status: Status | None = None
         self._waiting = 0
         self._watch: asyncio.Task[None] | None = None
 
-    def choose(self, options: object) -> None:
-        """Take over settings; what is wrong with them is told by `tell_problems`."""
-        self.settings, problems = parse(options, self.settings)
+    @property
+    def settings(self) -> Settings:
+        """Those that concern no document."""
+        return self.preferences.settings
+
+    @property
+    def roots(self) -> list[str]:
+        """The folders of the workspace."""
+        # Some editors send only the older root.
+        uris = [folder.uri for folder in self.workspace.folders.values()] or [self.workspace.root_uri or ""]
+        return [path for uri in uris if (path := to_fs_path(uri))]
+
+    def choose(self, place: Place, options: object) -> None:
+        """Take over what is said at a place; what is wrong with it is told by `tell_problems`."""
+        self.preferences.choose(place, options)
+        self._begin_anew()
+
+    def look_at_projects(self) -> None:
+        """Take over what the projects' files say; what is wrong with it is told by `tell_problems`."""
+        self.preferences.look_at(self.roots)
+        self._begin_anew()
+
+    def tell_problems(self) -> None:
+        """Tell the user what is wrong with the settings and was not told yet."""
+        for problem in self.preferences.take_problems():
+            self.show_once(lsp.MessageType.Warning, problem)
+
+    def _begin_anew(self) -> None:
         self.exclusions = Exclusions(self.settings.exclude)
         self.suggestions = Suggestions()
         self.ahead = None
-        self._problems += problems
 
-    def tell_problems(self) -> None:
-        problems, self._problems = self._problems, []
-        for problem in problems:
-            self.show_once(lsp.MessageType.Warning, problem)
+    @property
+    def has_wanted_engine(self) -> bool:
+        """Whether the engine is the one that the settings name."""
+        return self._made == _engine_part(self.settings)
 
     def open_session(self) -> None:
         """Make the engine that the settings name; the model is loaded by the first request, or by `load_model`."""
         self.session = Session(self._make_engine(self.settings)) if self.settings.enable else None
+        self._made = _engine_part(self.settings)
 
     def close_session(self) -> None:
         """End the engine; may take a second or two."""
@@ -181,18 +207,20 @@ class Server(LanguageServer):
         self.log(LogLevel.ERROR, f"A message from the editor could not be handled: {error}")
 
 
-def build_server(settings: Settings, make_engine: EngineFactory) -> Server:
+def build_server(make_engine: EngineFactory, preferences: Preferences | None = None) -> Server:
     """A server that is ready to be started on a transport.
 
     Args:
-        settings: hold until the editor sends others.
         make_engine: called after ``initialize``, when the editor's settings are known, and when they change.
+        preferences: what is chosen before the editor says anything.
     """
-    server = Server(settings, make_engine)
+    server = Server(make_engine, preferences or Preferences())
     server.feature(lsp.INITIALIZE)(initialize)
     server.feature(lsp.INITIALIZED)(initialized)
     server.feature(lsp.SHUTDOWN)(shut_down)
     server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
+    server.feature(lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(did_change_projects)
+    server.feature(lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES)(did_change_projects)
     server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)(did_open)
     server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)(did_change)
     server.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)(did_close)
@@ -210,7 +238,8 @@ def build_server(settings: Settings, make_engine: EngineFactory) -> Server:
 
 
 def initialize(ls: Server, params: lsp.InitializeParams) -> None:
-    ls.choose(params.initialization_options)
+    ls.choose(Place.OPTIONS, params.initialization_options)
+    ls.look_at_projects()
     ls.documents = Documents(lsp.PositionEncodingKind(ls.workspace.position_encoding))
     ls.shows_status = lsp_edits.shows_status(params.capabilities)
     ls.open_session()
@@ -220,7 +249,10 @@ def initialize(ls: Server, params: lsp.InitializeParams) -> None:
 
 async def initialized(ls: Server, _params: lsp.InitializedParams) -> None:
     ls.tell_problems()
-    await load_model(ls)
+    _register(ls)
+    await _ask_for_configuration(ls)
+    if not await _change_engine(ls):
+        await load_model(ls)
 
 
 async def shut_down(ls: Server, *_params: object) -> None:
@@ -229,20 +261,51 @@ async def shut_down(ls: Server, *_params: object) -> None:
 
 
 async def did_change_configuration(ls: Server, params: lsp.DidChangeConfigurationParams) -> None:
-    # Some editors send all of their settings, and null when they want to be asked for them.
-    if not isinstance(params.settings, Mapping) or SECTION not in params.settings:
-        return
-    before = ls.settings
-    ls.choose(params.settings[SECTION])
+    # Some editors send all of their settings, and others none: they want to be asked.
+    if isinstance(params.settings, Mapping) and SECTION in params.settings:
+        ls.choose(Place.EDITOR, params.settings[SECTION])
+        ls.tell_problems()
+    else:
+        await _ask_for_configuration(ls)
+    await _change_engine(ls)
+
+
+async def did_change_projects(ls: Server, _params: object) -> None:
+    ls.look_at_projects()
     ls.tell_problems()
-    if _engine_part(ls.settings) != _engine_part(before):
-        await asyncio.to_thread(ls.close_session)
+
+
+async def _change_engine(ls: Server) -> bool:
+    """Load the model that the settings name, unless it is the one there is; returns whether it was another one."""
+    if ls.has_wanted_engine:
+        return False
+    await asyncio.to_thread(ls.close_session)
+    # Meanwhile somebody may have done it.
+    if not ls.has_wanted_engine:
         ls.open_session()
         await load_model(ls)
+    return True
 
 
 def _engine_part(settings: Settings) -> tuple[object, ...]:
     return settings.enable, settings.model, settings.device
+
+
+async def _ask_for_configuration(ls: Server) -> None:
+    workspace = ls.client_capabilities.workspace
+    if not workspace or not workspace.configuration:
+        return
+    wanted = lsp.ConfigurationParams([lsp.ConfigurationItem(section=SECTION)])
+    with suppress(TimeoutError, JsonRpcException):
+        answer = await asyncio.wait_for(ls.workspace_configuration_async(wanted), ANSWER_SECONDS)
+        ls.choose(Place.EDITOR, answer[0] if answer else None)
+        ls.tell_problems()
+
+
+def _register(ls: Server) -> None:
+    """Ask to be told of what changes outside of documents, where the editor waits for being asked."""
+    if registrations := lsp_edits.registrations(ls.client_capabilities, SECTION, PROJECT_FILE):
+        ls.client_register_capability(lsp.RegistrationParams(registrations))
 
 
 async def load_model(ls: Server) -> None:
@@ -278,7 +341,7 @@ async def _begin_progress(ls: Server, title: str) -> str | None:
         return None
     token = str(uuid.uuid4())
     with suppress(TimeoutError, JsonRpcException):
-        await asyncio.wait_for(ls.work_done_progress.create_async(token), PROGRESS_SECONDS)
+        await asyncio.wait_for(ls.work_done_progress.create_async(token), ANSWER_SECONDS)
         ls.work_done_progress.begin(token, lsp.WorkDoneProgressBegin(title))
         return token
     return None
@@ -343,7 +406,7 @@ async def inline_completion(ls: Server, params: lsp.InlineCompletionParams) -> l
         return _nothing(ls, silent(Reason.CHANGED.value))
     ls.tell(Status(State.READY))
     return lsp.InlineCompletionList(
-        lsp_edits.inline_items(spot, answer[: ls.settings.alternatives if asked else 1])
+        lsp_edits.inline_items(spot, answer[: ls.preferences.of(document.path).alternatives if asked else 1])
     )
 
 
@@ -394,7 +457,7 @@ async def _suggested(ls: Server, document: Snapshot, wish: Wish, urgency: Urgenc
     masked = MaskedDocument(wish.text, (region,), document.path, document.language)
     suggestions, asked = ls.suggestions, urgency is Urgency.ASKED
     try:
-        outcome = await _complete(ls.session, ls.settings, masked, document.uri, urgency)
+        outcome = await _complete(ls.session, ls.preferences.of(document.path), masked, document.uri, urgency)
     except Superseded:
         return silent(Reason.NEWER.value)
     except EngineError as error:
@@ -440,17 +503,11 @@ def _nothing(ls: Server, why: Status) -> lsp.InlineCompletionList:
 
 def _why_unwanted(ls: Server, document: Snapshot) -> str:
     """Why nothing is to be done in a document; "" when it may be."""
-    if excluded := ls.exclusions.reason(document.uri, document.path, _roots(ls)):
+    if excluded := ls.exclusions.reason(document.uri, document.path, ls.roots):
         return excluded.value
     # In a language that the model never saw it would only disturb.
-    wanted = syntax.is_one_of(_language(document), ls.settings.languages)
+    wanted = syntax.is_one_of(_language(document), ls.preferences.of(document.path).languages)
     return "" if wanted else Silence.LANGUAGE.value
-
-
-def _roots(ls: Server) -> list[str]:
-    # Some editors send only the older root.
-    uris = [folder.uri for folder in ls.workspace.folders.values()] or [ls.workspace.root_uri or ""]
-    return [path for uri in uris if (path := to_fs_path(uri))]
 
 
 def _language(document: Snapshot) -> str | None:
@@ -511,7 +568,7 @@ async def _written(
 ) -> tuple[str, ...]:
     if ls.session is None:
         raise _failure("The server is turned off by its setting enable.")
-    settings = ls.settings
+    settings = ls.preferences.of(document.path)
     # Only of what the user has selected anything may be worth keeping.
     strength = settings.rewrite.strength if action is Action.REWRITE else 1.0
     options = FillOptions(settings.steps, settings.seed, strength, settings.alternatives)

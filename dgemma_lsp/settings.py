@@ -1,9 +1,17 @@
-"""What the user can choose: one frozen tree, and one parser for what an editor sends.
+"""What the user can choose: one frozen tree, and one reader for every place where it can be chosen.
 
-The tree is the schema: a field's default, its type and its rule stand in one place. A wrong value never stops the
-server: it is reported, and what was chosen before (at first the default) stays. Editors write the names in camelCase:
+The tree is the schema: a field's default, its type, its rule and its description stand in one place, and `schema` turns
+them into JSON. The places, each of which goes before those above it:
 
-    {"model": null, "device": "cpu", "steps": 4, "automatic": {"minConfidence": 0.5}, "logLevel": "info", …}
+    the defaults            of the tree
+    pyproject.toml          [tool.dgemma] of a workspace folder, for the documents in it; not what concerns the machine
+    initializationOptions   of the editor
+    its configuration       didChangeConfiguration and workspace/configuration
+    the environment         DGEMMA_STEPS, DGEMMA_AUTOMATIC_MIN_CONFIDENCE, …
+    the command line        --model, --device
+
+A wrong value never stops the server: it is reported, and what the places above say, at last the default, is used; so
+it is with null. Names are in camelCase, and in TOML they may be written min-confidence and min_confidence too.
 """
 
 from __future__ import annotations
@@ -11,13 +19,17 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_type_hints
+from functools import cache
+from types import MappingProxyType
+from typing import Annotated, Any, get_type_hints
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from dgemma_lsp.rules import Choice, Flag, Fraction, Globs, Names, Rule, Text, Whole
+
+PREFIX = "DGEMMA_"
+"""Of the environment variables."""
 
 
 class Device(Enum):
@@ -41,126 +53,19 @@ class LogLevel(Enum):
         return levels.index(other) <= levels.index(self)
 
 
-class Rule(Protocol):
-    """What values a setting may have."""
+class Place(Enum):
+    """Where something can be chosen; a later place goes before the earlier ones."""
 
-    @property
-    def allowed(self) -> str:
-        """Completes "it must be …"."""
-
-    def read(self, value: object) -> Any:
-        """The value as the settings hold it; `ValueError` when it is not allowed."""
-
-
-@dataclass(frozen=True)
-class Flag:
-    """True or false."""
-
-    @property
-    def allowed(self) -> str:
-        return "true or false"
-
-    def read(self, value: object) -> bool:
-        if not isinstance(value, bool):
-            raise ValueError
-        return value
+    PROJECT = "pyproject.toml"
+    OPTIONS = "the initialization options"
+    EDITOR = "the editor's configuration"
+    ENVIRONMENT = "the environment"
+    COMMAND_LINE = "the command line"
 
 
 @dataclass(frozen=True)
-class Text:
-    """A text that is not empty, or none."""
-
-    @property
-    def allowed(self) -> str:
-        return "a text or null"
-
-    def read(self, value: object) -> str | None:
-        if value is None or (isinstance(value, str) and value):
-            return value
-        raise ValueError
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A whole number; both bounds are allowed."""
-
-    low: int
-    high: int
-
-    @property
-    def allowed(self) -> str:
-        return f"a whole number from {self.low} to {self.high}"
-
-    def read(self, value: object) -> int:
-        # JSON knows one kind of numbers: some editors write 8 as 8.0. A bool is an int to Python only.
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-            raise ValueError
-        if not self.low <= value <= self.high:
-            raise ValueError
-        return int(value)
-
-
-@dataclass(frozen=True)
-class Fraction:
-    """A number from 0 to 1."""
-
-    zero: bool = True
-
-    @property
-    def allowed(self) -> str:
-        return "a number from 0 to 1" if self.zero else "a number above 0 and at most 1"
-
-    def read(self, value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ValueError
-        if value == 0 and not self.zero:
-            raise ValueError
-        return float(value)
-
-
-@dataclass(frozen=True)
-class Names:
-    """A list of names; it may be empty."""
-
-    @property
-    def allowed(self) -> str:
-        return 'a list of names such as ["python"]'
-
-    def read(self, value: object) -> tuple[str, ...]:
-        if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
-            raise ValueError
-        return tuple(value)
-
-
-@dataclass(frozen=True)
-class Globs:
-    """A list of globs as in a ``.gitignore``; it may be empty."""
-
-    @property
-    def allowed(self) -> str:
-        return 'a list of globs such as ["**/*.key"]'
-
-    def read(self, value: object) -> tuple[str, ...]:
-        from dgemma_lsp.exclusion import makes_sense  # takes some milliseconds
-
-        globs = Names().read(value)
-        if not all(map(makes_sense, globs)):
-            raise ValueError
-        return globs
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A member of an enum, written as its value."""
-
-    choices: type[Enum]
-
-    @property
-    def allowed(self) -> str:
-        return "one of " + ", ".join(f'"{choice.value}"' for choice in self.choices)
-
-    def read(self, value: object) -> Enum:
-        return self.choices(value)
+class Machine:
+    """Marks a setting that belongs to the user and the machine: what somebody's project says of it is not heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +96,7 @@ class Settings:
 
     Attributes:
         enable: False: nothing is loaded, nothing is offered.
-        model: directory or name of a checkpoint; None means the bundled one.
+        model: directory or name of a checkpoint; null means the bundled one.
         device: where the model runs.
         steps: denoising steps at most.
         automatic: completions that come while the user types.
@@ -204,14 +109,14 @@ class Settings:
         status: whether the editor wants to be told what the server is doing.
     """
 
-    enable: Annotated[bool, Flag()] = True
-    model: Annotated[str | None, Text()] = None
-    device: Annotated[Device, Choice(Device)] = Device.CPU
+    enable: Annotated[bool, Flag(), Machine()] = True
+    model: Annotated[str | None, Text(), Machine()] = None
+    device: Annotated[Device, Choice(Device), Machine()] = Device.CPU
     steps: Annotated[int, Whole(1, 256)] = 4
     automatic: Automatic = field(default_factory=Automatic)
     rewrite: Rewrite = field(default_factory=Rewrite)
     languages: Annotated[tuple[str, ...], Names()] = ("python",)
-    exclude: Annotated[tuple[str, ...], Globs()] = (
+    exclude: Annotated[tuple[str, ...], Globs(), Machine()] = (
         "**/.env*",
         "**/*.pem",
         "**/*.key",
@@ -222,68 +127,219 @@ class Settings:
     )
     alternatives: Annotated[int, Whole(1, 16)] = 3
     seed: Annotated[int, Whole(0, 2**32 - 1)] = 0
-    log_level: Annotated[LogLevel, Choice(LogLevel)] = LogLevel.INFO
-    status: Annotated[bool, Flag()] = False
+    log_level: Annotated[LogLevel, Choice(LogLevel), Machine()] = LogLevel.INFO
+    status: Annotated[bool, Flag(), Machine()] = False
 
 
-def parse(options: object, base: Settings) -> tuple[Settings, list[str]]:
-    """Settings from what an editor sends, and what is wrong with it.
+# The tree as a table
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One setting.
+
+    Attributes:
+        path: the names of the fields that lead to it.
+        rule: what it may be.
+        default: what it is where nobody has chosen.
+        description: what it means.
+        machine: see `Machine`.
+    """
+
+    path: tuple[str, ...]
+    rule: Rule
+    default: Any
+    description: str
+    machine: bool
+
+    @property
+    def name(self) -> str:
+        """As users write it."""
+        return ".".join(map(camel, self.path))
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + "_".join(self.path).upper()
+
+
+@cache
+def leaves() -> tuple[Leaf, ...]:
+    """All settings, in the order of the tree."""
+    return tuple(_leaves(Settings(), ()))
+
+
+def _leaves(tree: Any, path: tuple[str, ...]) -> Iterator[Leaf]:
+    hints, told = get_type_hints(type(tree), include_extras=True), descriptions(type(tree))
+    for one in fields(tree):
+        value, here = getattr(tree, one.name), (*path, one.name)
+        if is_branch(value):
+            yield from _leaves(value, here)
+        else:
+            rule, *marks = hints[one.name].__metadata__
+            yield Leaf(here, rule, value, told[one.name], Machine() in marks)
+
+
+def is_branch(value: object) -> bool:
+    """Whether a field holds settings and not a value."""
+    return is_dataclass(value) and not isinstance(value, type)
+
+
+def descriptions(tree: type) -> dict[str, str]:
+    """What the documentation of a class says of its attributes."""
+    _, _, attributes = (tree.__doc__ or "").partition("Attributes:\n")
+    entries = re.split(r"\n\s{8}(?=\w+: )", "\n" + attributes.rstrip())
+    named = (entry.partition(": ") for entry in entries if entry.strip())
+    return {name: " ".join(text.split()) for name, _, text in named}
+
+
+# Choosing
+
+
+Chosen = Mapping[tuple[str, ...], Any]
+"""What was chosen at one place: the value of each leaf's path."""
+
+NOTHING: Chosen = MappingProxyType({})
+
+
+def read(options: object, place: Place) -> tuple[Chosen, list[str]]:
+    """What a place says, and what is wrong with it.
 
     Args:
-        options: a JSON object with some of the settings, or None; it may hold them under "dgemma".
-        base: holds what ``options`` does not name, or names with a value that is not allowed.
+        options: an object with some of the settings, or None; it may hold them under "dgemma".
+        place: where they come from.
 
     Returns:
-        The settings, and for each mistake one sentence that names the setting, its value and what is allowed.
+        The choices, and for each mistake one sentence that names the setting, its value and what is allowed.
     """
     if isinstance(options, Mapping) and set(options) == {"dgemma"}:
         options = options["dgemma"]
     if options is None:
-        return base, []
-    problems: list[str] = []
-    return _read(options, base, "", problems), problems
+        return NOTHING, []
+    reader = _Reader(place)
+    reader.read(options, Settings(), ())
+    return reader.chosen, reader.problems
 
 
-_Tree = TypeVar("_Tree", bound="DataclassInstance")
+def read_environment(variables: Mapping[str, str]) -> tuple[Chosen, list[str]]:
+    """What environment variables say, and what is wrong with it."""
+    known = {leaf.variable: leaf for leaf in leaves()}
+    chosen: dict[tuple[str, ...], Any] = {}
+    problems = []
+    for name, text in variables.items():
+        if (leaf := known.get(name)) is not None:
+            try:
+                chosen[leaf.path] = leaf.rule.read(leaf.rule.from_text(text))
+            except ValueError:
+                problems.append(
+                    f"The environment variable {name} must be {leaf.rule.allowed}, not {_shown(text)}."
+                )
+        elif name.startswith(PREFIX):
+            problems.append(f"There is no setting for the environment variable {name}{_hint(name, known)}.")
+    return chosen, problems
 
 
-def _read(options: object, base: _Tree, prefix: str, problems: list[str]) -> _Tree:
-    if not isinstance(options, Mapping):
-        problems.append(f"{_named(prefix)} must be an object with settings, not {_shown(options)}.")
-        return base
-    known = {_camel(name): name for name in _names(base)}
-    changes: dict[str, Any] = {}
-    for key, value in options.items():
-        if key in known:
-            changes[known[key]] = _value(base, known[key], value, prefix + key, problems)
-        else:
-            problems.append(f"There is no setting {prefix}{key}{_hint(str(key), known)}.")
-    return replace(base, **changes)
+def read_project(text: str, path: str) -> tuple[Chosen, list[str]]:
+    """What a pyproject.toml says under [tool.dgemma], and what is wrong with it.
 
+    Args:
+        text: of the file.
+        path: of the file, for messages.
+    """
+    import tomllib
 
-def _value(base: Any, name: str, value: object, key: str, problems: list[str]) -> Any:
-    present = getattr(base, name)
-    if is_dataclass(present) and not isinstance(present, type):
-        return _read(value, present, key + ".", problems)
-    rule: Rule = get_type_hints(type(base), include_extras=True)[name].__metadata__[0]
     try:
-        return rule.read(value)
-    except ValueError:
-        problems.append(f"Setting {key} must be {rule.allowed}, not {_shown(value)}.")
-        return present
+        table = tomllib.loads(text).get("tool", {}).get("dgemma")
+    except (tomllib.TOMLDecodeError, AttributeError):
+        # It may be no business of ours, and whoever else reads it complains too.
+        return NOTHING, [f"{path} cannot be read as TOML; what it says of dgemma is not used."]
+    chosen, problems = read(table, Place.PROJECT)
+    return chosen, [f"{path}: {problem}" for problem in problems]
 
 
-def _names(tree: Any) -> Iterator[str]:
-    return (one.name for one in fields(tree))
+def settled(places: Mapping[Place, Chosen]) -> Settings:
+    """The settings that follow from what was chosen, a later place before the earlier ones."""
+    settings = Settings()
+    for place in Place:
+        for path, value in places.get(place, NOTHING).items():
+            settings = _with(settings, path, value)
+    return settings
 
 
-def _named(prefix: str) -> str:
-    return f"Setting {prefix.rstrip('.')}" if prefix else "The settings"
+def _with(tree: Any, path: tuple[str, ...], value: object) -> Any:
+    first, *others = path
+    return replace(tree, **{first: _with(getattr(tree, first), tuple(others), value) if others else value})
 
 
-def _hint(key: str, known: Mapping[str, str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+class _Reader:
+    """Reads one place.
+
+    Attributes:
+        chosen: what it says.
+        problems: what is wrong with it.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._rules = {leaf.path: leaf for leaf in leaves()}
+        self.chosen: dict[tuple[str, ...], Any] = {}
+        self.problems: list[str] = []
+
+    def read(self, options: object, tree: Any, path: tuple[str, ...]) -> None:
+        if not isinstance(options, Mapping):
+            self.problems.append(
+                f"{_named(path)} must be an object with settings, not {_shown(options)}; its defaults are used."
+            )
+            return
+        known = {camel(one.name): one.name for one in fields(tree)}
+        for key, value in options.items():
+            name = known.get(self._spelled(key))
+            here = (*path, name or str(key))
+            if name is None:
+                self.problems.append(f"There is no setting {_written(here)}{_hint(str(key), known)}.")
+            elif value is None:
+                pass  # as if it were not named
+            elif is_branch(below := getattr(tree, name)):
+                self.read(value, below, here)
+            else:
+                self._choose(self._rules[here], value)
+
+    def _spelled(self, key: object) -> str:
+        text = str(key)
+        return camel(text.replace("-", "_")) if self._place is Place.PROJECT else text
+
+    def _choose(self, leaf: Leaf, value: object) -> None:
+        if leaf.machine and self._place is Place.PROJECT:
+            self.problems.append(f"A project cannot choose {leaf.name}; set it in the editor.")
+            return
+        try:
+            self.chosen[leaf.path] = leaf.rule.read(value)
+        except ValueError:
+            self.problems.append(
+                f"Setting {leaf.name} must be {leaf.rule.allowed}, not {_shown(value)}; "
+                f"unless it is set elsewhere, the default {_shown(plain(leaf.default))} is used."
+            )
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _named(path: tuple[str, ...]) -> str:
+    return f"Setting {_written(path)}" if path else "The settings"
+
+
+def _written(path: tuple[str, ...]) -> str:
+    return ".".join(map(camel, path))
+
+
+def _hint(key: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(key, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
 
 
 def _shown(value: object) -> str:
@@ -291,5 +347,5 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
     return re.sub(r"_(\w)", lambda match: match[1].upper(), name)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 from tests.fake_worker import FAKE_WORKER
@@ -38,12 +39,18 @@ class ResponseError(Exception):
 
 
 class Client:
-    """Starts a server; its `received` messages are kept in their order."""
+    """Starts a server; its `received` messages are kept in their order.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    Attributes:
+        answers: to what the server asks for, by method; everything else is agreed to with null.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        variables = {**os.environ, **(environment or {})}
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=variables)
         self.received: list[Message] = []
+        self.answers: dict[str, Any] = {}
         self._arrived = threading.Condition()
         self._ids = itertools.count(1)
         self._stderr: list[bytes] = []
@@ -108,10 +115,12 @@ class Client:
         options: Any = None,
         process_id: int | None = None,
         root_uri: str | None = None,
+        folders: Sequence[str] = (),
     ) -> Any:
         params = {
             "processId": process_id,
             "rootUri": root_uri,
+            "workspaceFolders": [{"uri": uri, "name": uri.rpartition("/")[2]} for uri in folders] or None,
             "capabilities": capabilities,
             "initializationOptions": options,
         }
@@ -172,7 +181,7 @@ class Client:
     def _take(self, message: Message) -> None:
         # As an editor does: whatever the server asks for is agreed to.
         if "method" in message and "id" in message:
-            self.send({"id": message["id"], "result": None})
+            self.send({"id": message["id"], "result": self.answers.get(message["method"])})
         with self._arrived:
             self.received.append(message)
             self._arrived.notify_all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,11 @@ def start_server(log: WorkerLog) -> Iterator[StartServer]:
     """Start a server whose worker gets these arguments."""
     clients = []
 
-    def start(*worker_arguments: str, options: Sequence[str] = ()) -> Client:
-        client = Client(server_command("--log", str(log.path), *worker_arguments, options=options))
+    def start(
+        *worker_arguments: str, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> Client:
+        command = server_command("--log", str(log.path), *worker_arguments, options=options)
+        client = Client(command, environment)
         clients.append(client)
         return client
 

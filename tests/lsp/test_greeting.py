@@ -52,7 +52,7 @@ def talk(tmp_path: Path) -> Talk:
         own = io.BytesIO(incoming), said.open("wb")
         streams = greet(*own) if greeted else own
         with streams[1]:
-            build_server(Settings(), make_engine).start_io(*streams)
+            build_server(make_engine).start_io(*streams)
         return list(messages(said.read_bytes()))
 
     return answers
