@@ -61,6 +61,7 @@ class FillOptions:
         strength: 1.0 forgets what stands in the regions; with 0.2 a fifth of its tokens is replaced by noise.
         alternatives: fills denoised side by side; some guesses may come beside them.
         single_line: whether region 1 ends where its first line ends.
+        context: texts from elsewhere, from which something may be copied into region 1.
     """
 
     steps: int = 4
@@ -68,6 +69,7 @@ class FillOptions:
     strength: float = 1.0
     alternatives: int = 1
     single_line: bool = False
+    context: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Infiller:
         self.tokenizer, self.budget, self.path = tokenizer, budget, path
         self._curve = curve or Curve()
         self._cache = PromptCache(self.runner)
-        self._writer = Writer(self.runner, tokenizer)
+        self.writer = Writer(self.runner, tokenizer)
         self._piece = functools.lru_cache(4096)(lambda text: tuple(tokenizer.encode(text)))
 
     @classmethod
@@ -243,35 +245,39 @@ class Infiller:
         Region 1 begins with the likeliest of some copies and of what the encoder writes; the others, which the
         encoder cannot reach, with a copy.
         """
-        prompt, task.opening, task.encoded = self.open(task.healed, options.single_line)
+        prompt, task.opening, task.encoded = self.open(task.healed, options.single_line, options.context)
         begun, (first, *later) = task.healed.begun[0], masked.segments
         behind = "".join(later)
         task.rest = rest_of_line(behind) if options.single_line else ""
-        written = self._writer.write(prompt, task.opening, _LONGEST_GUESS, cancelled)
-        lines = [begun + text for text in copies(first, behind[len(task.rest) :], _COPIES)]
+        written = self.writer.write(prompt, task.opening, _LONGEST_GUESS, cancelled)
+        below = "\n".join((behind[len(task.rest) :], *options.context))
+        lines = [begun + text for text in copies(first, below, _COPIES)]
         lines.append(self.tokenizer.decode_lossy(written))
         texts = dict.fromkeys(whole for line in lines for whole in ending(line, len(begun), task.rest))
         encoded = (tuple(self.tokenizer.encode(text)) for text in texts)
         offered = [line for line in encoded if len(line) <= _LONGEST_GUESS][:_OFFERED] or [()]
-        task.likely = dict(zip(offered, self._writer.judge(prompt, task.opening, offered), strict=True))
+        task.likely = dict(zip(offered, self.writer.judge(prompt, task.opening, offered), strict=True))
         best = self.tokenizer.decode_lossy(max(task.likely.items(), key=lambda item: item[1])[0])
         guess = self.tokenizer.encode(best.removesuffix(task.rest))
         task.guesses = [guess, *(self._copy(masked, task.healed, n) for n in range(1, len(masked.present)))]
 
-    def open(self, healed: MaskedText, single_line: bool) -> tuple[Prompt, Opening, int]:
+    def open(
+        self, healed: MaskedText, single_line: bool, context: Sequence[str] = ()
+    ) -> tuple[Prompt, Opening, int]:
         """The encoded prompt of a healed text, what is known of region 1, and the number of tokens encoded for it."""
         layout = lay_out(healed, [BUCKETS[0]] * len(healed.present), self.tokenizer, self.budget)
         prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
         before, behind = _REACH
         prefix = self._pieces(healed.segments[0][-before:])
-        document = Document([prefix, *(self._pieces(text[:behind]) for text in healed.segments[1:])])
+        later = (*(text[:behind] for text in healed.segments[1:]), *context)
+        document = Document([prefix, *map(self._pieces, later)])
         begun = healed.begun[0].encode()
         copier = Copier.behind(document, prefix)
         return prompt, Opening(layout.writing_position, copier, begun, single_line), fresh
 
     def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
         """See `Writer.compare`."""
-        return self._writer.compare(prompt, opening, text)
+        return self.writer.compare(prompt, opening, text)
 
     def _pieces(self, text: str) -> list[int]:
         """Tokens of a long text, those of its unchanged parts from memory."""
@@ -339,7 +345,7 @@ class Infiller:
         begun, rest = task.healed.begun[0], task.rest
         made = [tuple(self.tokenizer.encode(begun + fills[0].text + rest)) for fills in alternatives]
         if new := set(made) - set(task.likely):
-            task.likely |= zip(new, self._writer.judge(prompt, task.opening, list(new)), strict=True)
+            task.likely |= zip(new, self.writer.judge(prompt, task.opening, list(new)), strict=True)
         others = alternatives[0][1:]
         best = heapq.nlargest(_GUESSES, task.likely.items(), key=lambda item: item[1])
         guessed = [[_guessed(self.tokenizer, text, begun, rest, value), *others] for text, value in best]

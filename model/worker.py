@@ -5,16 +5,18 @@ crash or an out-of-memory kill takes down this process only. The lines:
 
     asker  → {"id": 1, "method": "fill", "segments": ["def f(", "):\n"], "present": ["x"],
               "options": {"steps": 4, "seed": 0, "strength": 1.0, "alternatives": 1, "single_line": true}}
+           → {"id": 2, "method": "proofread", "text": "…", "quiet": [[0, 9]], "spans": [[10, 25], …]}
            → {"id": 1, "method": "cancel"}
     worker → {"event": "ready", "info": {"name": "local", "model": …, "parameters": …, "device": …, "dtype": …}}
            → {"event": "failed", "message": "one sentence"}           the model could not be loaded; the process ends
            → {"id": 1, "event": "draft", "step": 1, "final": false, "alternatives": [[{"text", "confidence",
               "complete", "slots": [[text, confidence, settled], …]}, …one a region], …], "encoded_tokens": …,
               "prompt_tokens": …, "milliseconds": …}
+           → {"id": 2, "event": "hints", "done": 1, "final": false, "hints": [[start, end, replacement, confidence], …]}
            → {"id": 1, "event": "cancelled"}
            → {"id": 1, "event": "error", "message": "one sentence"}
 
-A draft with ``"final": true``, ``cancelled`` or ``error`` ends a request.
+A draft or hints with ``"final": true``, ``cancelled`` or ``error`` ends a request.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ import torch
 from dgemma_model.errors import Cancelled, ModelError
 from dgemma_model.infill import Draft, FillOptions, Infiller
 from dgemma_model.layout import MaskedText
+from dgemma_model.proofread import Page, proofread
 
 Message = dict[str, Any]
 
@@ -73,6 +76,18 @@ class FillService:
         masked = MaskedText(tuple(request["segments"]), tuple(request["present"]))
         for draft in self._infiller.drafts(masked, FillOptions(**request["options"]), cancelled):
             yield _draft(draft)
+
+    def proofread(self, request: Message, cancelled: Callable[[], bool]) -> Iterator[Message]:
+        """The ``hints`` lines of a ``proofread`` request, without its id: one for each span.
+
+        Raises:
+            Cancelled: ``cancelled`` answered True.
+        """
+        page = Page(request["text"], [(start, end) for start, end in request["quiet"]])
+        spans = [(start, end) for start, end in request["spans"]]
+        for done, hints in enumerate(proofread(self._infiller, page, spans, cancelled), 1):
+            found = [[hint.start, hint.end, hint.replacement, hint.confidence] for hint in hints]
+            yield {"event": "hints", "done": done, "final": done == len(spans), "hints": found}
 
     def warm_up(self) -> None:
         """Make the first request as fast as the later ones."""
@@ -154,13 +169,14 @@ def serve(service: FillService, lines: TextIO, out: TextIO) -> None:
             _write(out, {"id": identifier, **message})
             event = message["event"]
         inbox.forget(identifier)
-        if event != "error":
+        if event != "error" and request["method"] == "fill":
             service.anticipate(request, inbox.requests.empty)
 
 
 def _answers(service: FillService, request: Message, inbox: _Inbox) -> Iterator[Message]:
+    work = service.proofread if request["method"] == "proofread" else service.fill
     try:
-        yield from service.fill(request, lambda: inbox.cancelled(request["id"]))
+        yield from work(request, lambda: inbox.cancelled(request["id"]))
     except Cancelled:
         yield {"event": "cancelled"}
     except ModelError as error:

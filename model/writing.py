@@ -170,6 +170,18 @@ class Writer:
             likely.append(sum(math.log(max(chance, _IMPOSSIBLE)) for chance in chances))
         return likely
 
+    def expect(
+        self, prompt: Prompt, opening: Opening, text: Sequence[int]
+    ) -> list[tuple[Probabilities, Opening]]:
+        """For each token of a text: what is likely in its place, and what is known there."""
+        tree, known = Tree(self._tokenizer.write_id), opening
+        tree.add(text[:-1])
+        expected = []
+        for token, table in zip(text, self._read(prompt, opening.at, tree), strict=True):
+            expected.append((self._mixed(table, known), known))
+            known = known.then(token, self._tokenizer.token_bytes(token))
+        return expected
+
     def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
         """How likely the encoder and the document find each token of a text, by themselves."""
         tree = Tree(self._tokenizer.write_id)

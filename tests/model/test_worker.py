@@ -27,7 +27,7 @@ def answers(*requests: dict[str, Any]) -> list[dict[str, Any]]:
     """What the worker writes until every fill has ended; only then its stdin ends."""
     reading, writing = os.pipe()
     asking = os.fdopen(writing, "w")
-    out = _Lines(asking.close, sum(request["method"] == "fill" for request in requests))
+    out = _Lines(asking.close, sum(request["method"] != "cancel" for request in requests))
     for request in requests:
         asking.write(json.dumps(request) + "\n")
     asking.flush()
@@ -85,3 +85,18 @@ def test_the_end_of_stdin_cancels_the_fill_that_runs() -> None:
     out = io.StringIO()
     serve(FillService(infiller(), "cpu"), io.StringIO(json.dumps(FILL) + "\n"), out)
     assert json.loads(out.getvalue().splitlines()[-1])["event"] in {"cancelled", "draft"}
+
+
+def test_proofreading_answers_for_each_span() -> None:
+    text = "result = compute(first, second)\n" * 4
+    spans = [[line * 32, line * 32 + 31] for line in range(3)]
+    request = {"id": 7, "method": "proofread", "text": text, "quiet": [[0, 6]], "spans": spans}
+    _, *rest = answers(request, FILL)
+    read = [one for one in rest if one["id"] == 7]
+    assert [(one["event"], one["done"], one["final"]) for one in read] == [
+        ("hints", 1, False),
+        ("hints", 2, False),
+        ("hints", 3, True),
+    ]
+    assert all(len(hint) == 4 for one in read for hint in one["hints"])
+    assert rest[-1]["id"] == 1
