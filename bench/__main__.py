@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import measurements, steps
+from bench import measurements, serving, steps
 from bench.figures import Figure, Machine, described, record, table, this_machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -19,6 +19,9 @@ MEASUREMENTS: Mapping[str, Callable[[], list[Figure]]] = {
     "initialize": measurements.initialize,
     "worker": measurements.worker,
     "completion": measurements.completions,
+    "long": serving.long_files,
+    "along": serving.typing_along,
+    "storm": serving.storm,
     "tokens": measurements.encoded_tokens,
     "step": steps.one_step,
 }

@@ -22,7 +22,7 @@ class Figure:
     Attributes:
         name: what was measured.
         value: in `unit`.
-        unit: "s", "ms", "tokens", "tokens/s", "MiB", "threads", "×" (faster) or "times" (as long).
+        unit: "s", "ms", "tokens", "tokens/s", "requests", "MiB", "threads", "×" (faster) or "times" (as long).
         target: the value must be at most this, or at least for "×"; None where nothing was promised.
     """
 
@@ -135,7 +135,8 @@ def _cpu_facts() -> dict[str, str]:
 
 
 def _shown(value: float, unit: str) -> str:
-    digits = {"tokens": 0, "tokens/s": 0, "ms": 0, "MiB": 0, "threads": 0, "×": 1}.get(unit, 2)
+    whole = ("tokens", "tokens/s", "requests", "ms", "MiB", "threads")
+    digits = 0 if unit in whole else 1 if unit == "×" else 2
     return f"{value:.{digits}f} {unit}"
 
 

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 NAME = "dgemma-lsp"
 
 CAPABILITIES: Mapping[str, Any] = {
-    "textDocumentSync": {"openClose": True, "change": 2, "save": False},  # 2: as edits
-    "codeActionProvider": {"codeActionKinds": ["refactor.rewrite"], "resolveProvider": True},
-    "executeCommandProvider": {"commands": ["dgemma.accepted"]},
+    "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},  # 2: as edits
+    "codeActionProvider": {
+        "codeActionKinds": ["quickfix", "refactor.rewrite", "source.proofread"],
+        "resolveProvider": True,
+    },
+    "executeCommandProvider": {"commands": ["dgemma.accepted", "dgemma.proofread"]},
     "inlineCompletionProvider": {},
     "workspace": {
         "workspaceFolders": {"supported": True, "changeNotifications": True},
@@ -37,6 +40,9 @@ CAPABILITIES: Mapping[str, Any] = {
     },
 }
 """What `server` announces to every editor, besides the position encoding; a test holds the two equal."""
+
+NOTEBOOKS: Mapping[str, Any] = {"notebookSelector": [{"notebook": "*"}]}
+"""What it announces besides to editors that have notebooks."""
 
 POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 
@@ -91,7 +97,10 @@ def _initialize_request(body: bytes) -> Message | None:
 
 
 def _result(params: Message) -> Message:
-    capabilities = {"positionEncoding": _position_encoding(params["capabilities"]), **CAPABILITIES}
+    able = params["capabilities"]
+    capabilities = {"positionEncoding": _position_encoding(able), **CAPABILITIES}
+    if isinstance(able.get("notebookDocument"), dict):
+        capabilities["notebookDocumentSync"] = NOTEBOOKS
     return {"capabilities": capabilities, "serverInfo": {"name": NAME, "version": __version__}}
 
 

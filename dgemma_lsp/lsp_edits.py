@@ -10,10 +10,15 @@ from typing import Any
 from lsprotocol.types import (
     WORKSPACE_DID_CHANGE_CONFIGURATION,
     WORKSPACE_DID_CHANGE_WATCHED_FILES,
+    AnnotatedTextEdit,
+    ChangeAnnotation,
     ClientCapabilities,
     CodeAction,
+    CodeActionDisabled,
     CodeActionKind,
     Command,
+    Diagnostic,
+    DiagnosticSeverity,
     DidChangeConfigurationRegistrationOptions,
     DidChangeWatchedFilesRegistrationOptions,
     FileSystemWatcher,
@@ -25,13 +30,20 @@ from lsprotocol.types import (
     TextDocumentEdit,
     TextEdit,
     WorkspaceEdit,
+    WorkspaceEditClientCapabilities,
 )
 
 from dgemma_lsp.documents import Snapshot
 from dgemma_lsp.edits import apply_fills
 from dgemma_lsp.masked import MaskedDocument, Region
 from dgemma_lsp.regions import Action, Frame
-from dgemma_lsp.suggestions import Rest
+from dgemma_lsp.suggestions import Noted, Rest
+
+PROOFREADS = "source.proofread"
+"""A kind of code actions of ours."""
+
+SOURCE = "dgemma"
+"""Of our diagnostics."""
 
 ACCEPTED = "dgemma.accepted"
 """The command that an editor executes when the user has taken over an item."""
@@ -52,6 +64,10 @@ class Offer:
     version: int
     selected: Region
     action: Action
+
+    def at(self, version: int, selected: Region) -> Offer:
+        """The same in another version of the document."""
+        return Offer(self.uri, version, selected, self.action)
 
     @classmethod
     def from_data(cls, data: Any) -> Offer:
@@ -138,6 +154,53 @@ def code_action(document: Snapshot, selected: Region, action: Action) -> CodeAct
     return CodeAction(title=action.value, kind=CodeActionKind.RefactorRewrite, data=offer.to_data())
 
 
+def diagnostic(document: Snapshot, hint: Noted) -> Diagnostic:
+    """A hint as editors show it: hardly."""
+    word = document.text[hint.region.start : hint.region.end]
+    return Diagnostic(
+        document.range(hint.region),
+        f"{word} surprises here; {hint.replacement} would be likelier ({hint.confidence:.0%} sure).",
+        severity=DiagnosticSeverity.Hint,
+        source=SOURCE,
+    )
+
+
+def quick_fix(document: Snapshot, hint: Noted, capabilities: ClientCapabilities) -> CodeAction:
+    """The edit that replaces one word or sign.
+
+    Raises:
+        GuaranteeBroken: it would change anything else.
+    """
+    title = f"Replace with {hint.replacement}"
+    frame = [Frame(hint.region)]
+    edit = workspace_edit(
+        document, frame, [hint.replacement], capabilities, title, f"{hint.confidence:.0%} sure"
+    )
+    return CodeAction(
+        title, kind=CodeActionKind.QuickFix, diagnostics=[diagnostic(document, hint)], edit=edit
+    )
+
+
+def command_action(document: Snapshot, title: str, command: str) -> CodeAction:
+    """A command about a document, as an action on its source."""
+    told = Command(title=title, command=command, arguments=[document.uri])
+    return CodeAction(title, kind=PROOFREADS, command=told)
+
+
+def disabled_action(action: Action, reason: str) -> CodeAction:
+    """What cannot be done, shown with the reason."""
+    return CodeAction(
+        title=action.value, kind=CodeActionKind.RefactorRewrite, disabled=CodeActionDisabled(reason)
+    )
+
+
+def shows_disabled(capabilities: ClientCapabilities) -> bool:
+    """Whether the editor shows what cannot be done as such."""
+    text_document = capabilities.text_document
+    code_action = text_document.code_action if text_document else None
+    return bool(code_action and code_action.disabled_support)
+
+
 def resolves_edits(capabilities: ClientCapabilities) -> bool:
     """Whether the editor can ask for the edit of a code action later."""
     text_document = capabilities.text_document
@@ -174,11 +237,24 @@ def registrations(capabilities: ClientCapabilities, section: str, file: str) -> 
 
 
 def workspace_edit(
-    document: Snapshot, frames: Sequence[Frame], texts: Sequence[str], capabilities: ClientCapabilities
+    document: Snapshot,
+    frames: Sequence[Frame],
+    texts: Sequence[str],
+    capabilities: ClientCapabilities,
+    label: str,
+    description: str,
 ) -> WorkspaceEdit:
     """The edit that puts the texts and their frames into the regions, in one step that can be undone.
 
-    It is bound to the document's version where the editor checks it.
+    It is bound to the document's version where the editor checks it, and annotated where the editor shows that.
+
+    Args:
+        document: as it is now.
+        frames: what is to be filled.
+        texts: one for each frame.
+        capabilities: of the editor.
+        label: what the edit is.
+        description: what else there is to say of it.
 
     Raises:
         GuaranteeBroken: it would change text outside the regions.
@@ -190,10 +266,28 @@ def workspace_edit(
     if not _checks_versions(capabilities):
         return WorkspaceEdit(changes={document.uri: edits})
     identifier = OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=document.version)
-    return WorkspaceEdit(document_changes=[TextDocumentEdit(identifier, edits)])
+    if not _shows_annotations(capabilities):
+        return WorkspaceEdit(document_changes=[TextDocumentEdit(identifier, edits)])
+    annotated = [AnnotatedTextEdit(_ANNOTATION, edit.range, edit.new_text) for edit in edits]
+    return WorkspaceEdit(
+        document_changes=[TextDocumentEdit(identifier, annotated)],
+        change_annotations={_ANNOTATION: ChangeAnnotation(label, description=description)},
+    )
+
+
+_ANNOTATION = "dgemma"
 
 
 def _checks_versions(capabilities: ClientCapabilities) -> bool:
-    workspace = capabilities.workspace
-    edit = workspace.workspace_edit if workspace else None
+    edit = _workspace_edit(capabilities)
     return bool(edit and edit.document_changes)
+
+
+def _shows_annotations(capabilities: ClientCapabilities) -> bool:
+    edit = _workspace_edit(capabilities)
+    return bool(edit and edit.change_annotation_support)
+
+
+def _workspace_edit(capabilities: ClientCapabilities) -> WorkspaceEditClientCapabilities | None:
+    workspace = capabilities.workspace
+    return workspace.workspace_edit if workspace else None

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from io import BufferedWriter
+from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from dgemma_lsp import __version__
@@ -85,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="print the settings as a JSON schema", allow_abbrev=False)
     schema.add_argument("--table", action="store_true", help="as a table in Markdown")
     schema.set_defaults(command=_print_schema)
+    doctor = commands.add_parser("doctor", help="look at this machine, and time a fill", allow_abbrev=False)
+    doctor.add_argument("--json", action="store_true", help="for a program")
+    doctor.set_defaults(command=_examine)
+    stats = commands.add_parser("stats", help="print what was shown, accepted and kept", allow_abbrev=False)
+    stats.add_argument("--json", action="store_true", help="for a program")
+    stats.set_defaults(command=_print_stats)
     return parser
 
 
@@ -92,6 +99,23 @@ def _print_schema(arguments: argparse.Namespace) -> int:
     from dgemma_lsp.schema import as_json, settings_table
 
     print(settings_table() if arguments.table else as_json())
+    return 0
+
+
+def _examine(arguments: argparse.Namespace) -> int:
+    from dgemma_lsp.doctor import examine
+
+    settings = _preferences(arguments).settings
+    report = examine(LocalEngine(settings.model, settings.device.value, arguments.worker_command))
+    print(report.to_json() if arguments.json else "\n".join(report.lines()))
+    return 3 if report.fill is None else 0
+
+
+def _print_stats(arguments: argparse.Namespace) -> int:
+    from dgemma_lsp.journal import state_folder
+    from dgemma_lsp.stats import report
+
+    print(report(state_folder(os.environ, Path.home()), arguments.json))
     return 0
 
 

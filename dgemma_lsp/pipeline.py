@@ -15,11 +15,21 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 
+from dgemma_lsp import syntax
 from dgemma_lsp.edits import apply_fills, in_document_newlines
 from dgemma_lsp.engines.base import Cancelled, Draft, Engine, EngineError, Fill, FillOptions
-from dgemma_lsp.masked import MaskedDocument
+from dgemma_lsp.masked import MaskedDocument, Region
 from dgemma_lsp.polish import Rejection, polished, python_syntax_errors, to_lf
 from dgemma_lsp.regions import stays_in_line
+
+REACH_BEFORE = 60_000
+"""Characters before the first region that an engine gets at least."""
+
+REACH_BEHIND = 30_000
+"""Characters behind it that an engine gets, or at least those between the regions."""
+
+_BLOCK = 16_384
+_LEAST_BEHIND = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ def drafts(
         EngineError: the fill is impossible, or the engine died, or answered something else than fills.
     """
     options = replace(options, single_line=stays_in_line(document.text, document.regions[0]))
-    segments = tuple(map(to_lf, document.segments))
+    segments = tuple(map(to_lf, _in_reach(document.segments)))
     present = tuple(map(to_lf, document.present))
     final = False
     for draft in engine.drafts(segments, present, options, cancelled):
@@ -110,6 +120,30 @@ def drafts(
         yield draft
     if not final:
         raise EngineError("The engine stopped before the fill was finished.")
+
+
+def _in_reach(segments: tuple[str, ...]) -> tuple[str, ...]:
+    """The segments without what lies so far from the regions that no engine looks at it.
+
+    The first one loses whole blocks, so that its beginning seldom moves while somebody types.
+    """
+    first, *between, last = segments
+    surplus = max(0, len(first) - REACH_BEFORE) // _BLOCK * _BLOCK
+    left = max(REACH_BEHIND - sum(map(len, between)), _LEAST_BEHIND)
+    return (first[surplus:], *between, last[:left])
+
+
+def _vicinity(document: MaskedDocument) -> MaskedDocument:
+    """What is around the regions, as a document: all that is needed to judge a fill, however long the whole is."""
+    focus = Region(document.regions[0].start, document.regions[-1].end)
+    language = syntax.find(document.language)
+    *headers, body = syntax.surroundings(document.text, focus, language.begins if language else ())
+    by = sum(part.end - part.start for part in headers) - body.start
+    return replace(
+        document,
+        text="".join(document.text[part.start : part.end] for part in (*headers, body)),
+        regions=tuple(Region(region.start + by, region.end + by) for region in document.regions),
+    )
 
 
 def _check_shape(document: MaskedDocument, draft: Draft) -> None:
@@ -121,15 +155,16 @@ def _check_shape(document: MaskedDocument, draft: Draft) -> None:
 def outcome(document: MaskedDocument, draft: Draft, gate: Gate) -> Outcome:
     """Polish every alternative of a draft, judge it, and prove that it changes nothing outside the regions.
 
-    Pure and quick (a few parses of the document). The final draft is meant, but any draft is accepted, so that an
-    editor may stop early.
+    Pure and quick (a few parses of what is around the regions). The final draft is meant, but any draft is accepted,
+    so that an editor may stop early.
 
     Raises:
         GuaranteeBroken: an accepted candidate would change text outside the regions; a bug, never to be caught
             in order to go on.
     """
-    judge = _judge(document, gate)
-    candidates = [_candidate(document, fills, judge) for fills in draft.alternatives]
+    near = _vicinity(document)
+    judge = _judge(near, gate)
+    candidates = [_candidate(near, fills, judge) for fills in draft.alternatives]
     candidates = _without_repetition(candidates)
     for candidate in candidates:
         if candidate.rejection is None:

@@ -9,6 +9,7 @@ found in the syntax around the cursor; where the syntax is not known, or too bro
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -88,6 +89,9 @@ class Action(Enum):
     """A wish, as it is shown to the user."""
 
     REWRITE = "Rewrite selection"
+    REWRITE_GENTLY = "Rewrite selection gently"
+    REWRITE_ANEW = "Rewrite selection from scratch"
+    INSTRUCT = "Rewrite selection with an instruction…"
     FILL_FILE = "Fill all holes in this file"
     FILL_FUNCTION = "Fill all holes in this function"
     COMPLETE_BLOCK = "Complete this block"
@@ -119,7 +123,7 @@ def frames(action: Action, text: str, language: str | None, selected: Region) ->
     """What is to be filled, in order; nothing where the action makes no sense."""
     cursor = selected.start
     match action:
-        case Action.REWRITE:
+        case Action.REWRITE | Action.REWRITE_GENTLY | Action.REWRITE_ANEW:
             return _frame(selection_region(text, selected.start, selected.end))
         case Action.FILL_FILE:
             return tuple(map(Frame, holes(text, language)))
@@ -133,6 +137,8 @@ def frames(action: Action, text: str, language: str | None, selected: Region) ->
             return _frame(arguments_region(text, language, cursor))
         case Action.DOCUMENT:
             return docstring_and_body(text, language, cursor) or ()
+        case Action.INSTRUCT:  # there is no engine that could
+            return ()
 
 
 def framed(text: str, wanted: Sequence[Frame]) -> tuple[str, tuple[Region, ...]]:
@@ -226,6 +232,35 @@ def _apart(regions: Iterable[Region]) -> Iterator[Region]:
         if region.start >= end:
             yield region
             end = region.end
+
+
+# To be proofread
+
+
+def quiet_regions(text: str, language: str | None) -> list[Region]:
+    """Strings and comments, in order and apart from each other; nothing in a language that we do not know."""
+    known = syntax.find(language)
+    if known is None:
+        return []
+    *_, whole = syntax.excerpts(text, known, Region(0, len(text)))
+    query = " ".join(f"({kind}) @quiet" for kind in sorted(known.strings | known.comments))
+    found = sorted((node.region for _, node in whole.captures(query)), key=lambda one: (one.start, -one.end))
+    return list(_apart(found))
+
+
+def lines_to_read(text: str, quiet: Sequence[Region]) -> list[Region]:
+    """The lines without the blanks around them, but for those that are quiet as a whole.
+
+    Args:
+        text: with LF line endings.
+        quiet: in order and apart from each other.
+    """
+    found, starts = [], [region.start for region in quiet]
+    for line in re.finditer(r"[^\s\n](?:[^\n]*[^\s\n])?", text):
+        around = bisect_right(starts, line.start()) - 1
+        if around < 0 or quiet[around].end < line.end():
+            found.append(Region(*line.span()))
+    return found
 
 
 # At a cursor

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
@@ -23,10 +25,15 @@ from dgemma_lsp.engines.base import (
     EngineInfo,
     FillCancelled,
     FillOptions,
+    Hint,
+    Page,
 )
 from dgemma_lsp.masked import MaskedDocument
 from dgemma_lsp.pipeline import Gate, Outcome
 from dgemma_lsp.status import State, Status
+
+PIECE = 8
+"""Lines that are proofread before somebody else's request may come between."""
 
 
 class Urgency(Enum):
@@ -85,6 +92,7 @@ class Session:
         gate: Gate,
         key: str,
         urgency: Urgency = Urgency.ASKED,
+        on_draft: Callable[[Draft], None] | None = None,
     ) -> Outcome:
         """Fill the regions of a document; cancelling this coroutine stops the denoising.
 
@@ -94,6 +102,7 @@ class Session:
             gate: what may be shown.
             key: requests with the same key are versions of the same wish; only the newest counts.
             urgency: only ASKED ones do not give way to requests with other keys.
+            on_draft: called in the event loop after each denoising step, as long as the fill is wanted.
 
         Raises:
             Superseded: a newer request came.
@@ -103,10 +112,44 @@ class Session:
         self._make_way(request)
         self._requests.append(request)
         try:
-            return await self._outcome(request, document, options, gate)
+            return await self._outcome(request, document, options, gate, on_draft)
         finally:
             request.stop.set()
             self._requests.remove(request)
+
+    async def proofread(
+        self, page: Page, key: str, on_read: Callable[[int], None] | None = None
+    ) -> list[Hint]:
+        """What may be wrong in a page; cancelling this coroutine stops the reading.
+
+        It is read in pieces, so that completions need not wait for the whole.
+
+        Args:
+            page: what to read.
+            key: a newer request with the same key ends this one.
+            on_read: called with the number of spans that have been read.
+
+        Raises:
+            Superseded: a newer request came, or the session has ended.
+            EngineError: the engine failed; it can be asked again.
+        """
+        request, found, loop = _Request(key, Urgency.ASKED), list[Hint](), asyncio.get_running_loop()
+        self._make_way(request)
+        self._requests.append(request)
+        try:
+            for first in range(0, len(page.spans), PIECE):
+                piece = replace(page, spans=page.spans[first : first + PIECE])
+                found += await loop.run_in_executor(
+                    self._thread, _read, self._engine, piece, request.stop.is_set
+                )
+                if on_read is not None:
+                    on_read(first + len(piece.spans))
+        except FillCancelled:
+            raise Superseded from None
+        finally:
+            request.stop.set()
+            self._requests.remove(request)
+        return found
 
     def close(self) -> None:
         """Stop everything and end the engine; from any thread."""
@@ -121,11 +164,21 @@ class Session:
                 request.supersede()
 
     async def _outcome(
-        self, request: _Request, document: MaskedDocument, options: FillOptions, gate: Gate
+        self,
+        request: _Request,
+        document: MaskedDocument,
+        options: FillOptions,
+        gate: Gate,
+        on_draft: Callable[[Draft], None] | None,
     ) -> Outcome:
         loop = asyncio.get_running_loop()
+
+        def tell(draft: Draft) -> None:
+            if on_draft is not None and not request.stop.is_set():
+                loop.call_soon_threadsafe(on_draft, draft)
+
         fill = loop.run_in_executor(
-            self._thread, _fill, self._engine, document, options, gate, request.stop.is_set
+            self._thread, _fill, self._engine, document, options, gate, request.stop.is_set, tell
         )
         ends: set[asyncio.Future[Any]] = {fill, request.superseded}
         try:
@@ -175,15 +228,27 @@ class _Request:
 
 
 def _fill(
-    engine: Engine, document: MaskedDocument, options: FillOptions, gate: Gate, cancelled: Cancelled
+    engine: Engine,
+    document: MaskedDocument,
+    options: FillOptions,
+    gate: Gate,
+    cancelled: Cancelled,
+    tell: Callable[[Draft], None],
 ) -> Outcome:
     if cancelled():
         raise FillCancelled
     final: Draft | None = None
     for draft in pipeline.drafts(document, engine, options, cancelled):
         final = draft
+        tell(draft)
     assert final is not None, "the pipeline ends with a final draft or with an error"
     return pipeline.outcome(document, final, gate)
+
+
+def _read(engine: Engine, page: Page, cancelled: Cancelled) -> list[Hint]:
+    if cancelled():
+        raise FillCancelled
+    return [hint for hints in engine.hints(page, cancelled) for hint in hints]
 
 
 def _forget(fill: asyncio.Future[Outcome]) -> None:

@@ -91,6 +91,19 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
+class Proofread:
+    """Hints at what may be wrong.
+
+    Attributes:
+        on_save: whether the lines that have changed are read whenever a document is saved.
+        confidence: 0..1; hints that the model is less sure of are not shown.
+    """
+
+    on_save: Annotated[bool, Flag()] = False
+    confidence: Annotated[float, Fraction()] = 0.75
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the user can choose.
 
@@ -101,11 +114,16 @@ class Settings:
         steps: denoising steps at most.
         automatic: completions that come while the user types.
         rewrite: the code action "Rewrite selection".
+        proofread: hints at what may be wrong.
+        context: whether other open documents are looked at for what may be copied; never those that are excluded.
         languages: where anything is offered, as editors call them; the bundled model was trained for Python only.
         exclude: documents that nothing is read from or computed in, as in a ``.gitignore``.
         alternatives: how many completions are offered when the user asks for them.
         seed: of the noise; the same seed gives the same fills.
         log_level: what is sent to the editor's log.
+        log_file: whether the same is written to a file on this machine, which goes round.
+        log_source: whether source code may come into the log.
+        counters: whether shown, accepted and kept characters are counted, on this machine only; see dgemma-lsp stats.
         status: whether the editor wants to be told what the server is doing.
     """
 
@@ -115,6 +133,8 @@ class Settings:
     steps: Annotated[int, Whole(1, 256)] = 4
     automatic: Automatic = field(default_factory=Automatic)
     rewrite: Rewrite = field(default_factory=Rewrite)
+    proofread: Proofread = field(default_factory=Proofread)
+    context: Annotated[bool, Flag()] = True
     languages: Annotated[tuple[str, ...], Names()] = ("python",)
     exclude: Annotated[tuple[str, ...], Globs(), Machine()] = (
         "**/.env*",
@@ -128,6 +148,9 @@ class Settings:
     alternatives: Annotated[int, Whole(1, 16)] = 3
     seed: Annotated[int, Whole(0, 2**32 - 1)] = 0
     log_level: Annotated[LogLevel, Choice(LogLevel), Machine()] = LogLevel.INFO
+    log_file: Annotated[bool, Flag(), Machine()] = True
+    log_source: Annotated[bool, Flag(), Machine()] = False
+    counters: Annotated[bool, Flag(), Machine()] = True
     status: Annotated[bool, Flag(), Machine()] = False
 
 

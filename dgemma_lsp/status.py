@@ -26,6 +26,8 @@ class Reason(Enum):
     TURNED_OFF = "the server is turned off"
     NEWER = "a newer request has come"
     CHANGED = "the document has changed"
+    READ_ONLY = "the document is read-only"
+    SELECTION = "something is selected"
 
 
 @dataclass(frozen=True, slots=True)

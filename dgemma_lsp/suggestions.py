@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
+from dgemma_lsp.masked import Region
+
 MOST_KEPT = 8
 """Of each document: enough to delete back through the last words."""
 
@@ -71,11 +73,29 @@ class Rest:
     choice: int
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A hint at what may be wrong.
+
+    Attributes:
+        version: of the document, in which ``region`` is right.
+        region: the word or sign.
+        replacement: what would be likelier there.
+        confidence: 0..1.
+    """
+
+    version: int
+    region: Region
+    replacement: str
+    confidence: float
+
+
 class Suggestions:
     """The last suggestions of each document."""
 
     def __init__(self) -> None:
         self._numbers = count()
+        self._newest = -1
         self._kept: dict[str, deque[tuple[int, Suggestion]]] = {}
 
     def remember(self, uri: str, suggestion: Suggestion) -> list[Rest]:
@@ -104,6 +124,17 @@ class Suggestions:
             if known == number and 0 <= choice < len(suggestion.texts):
                 return suggestion.result(choice)
         return None
+
+    def text(self, uri: str, number: int, choice: int) -> str:
+        """What a suggestion says; "" when it is forgotten."""
+        kept = dict(self._kept.get(uri, ()))
+        return kept[number].texts[choice] if number in kept and 0 <= choice < len(kept[number].texts) else ""
+
+    def is_new(self, number: int) -> bool:
+        """Whether nobody has asked this of the suggestion, or of a later one, before."""
+        new = number > self._newest
+        self._newest = max(self._newest, number)
+        return new
 
     def forget(self, uri: str) -> None:
         self._kept.pop(uri, None)

@@ -320,7 +320,7 @@ def excerpts(text: str, language: Language, focus: Region) -> Iterator[Excerpt]:
     """Trees with what lies around ``focus``, each of more text than the one before, until it is the whole text."""
     reach = REACH
     while True:
-        excerpt = parsed(text, _parts(text, focus, reach, language), language)
+        excerpt = parsed(text, surroundings(text, focus, language.begins, reach), language)
         yield excerpt
         if excerpt.whole:
             return
@@ -333,34 +333,42 @@ def parsed(text: str, parts: tuple[Region, ...], language: Language) -> Excerpt:
     return Excerpt(text, parts, language)
 
 
-def _parts(text: str, focus: Region, reach: int, language: Language) -> tuple[Region, ...]:
+def surroundings(text: str, focus: Region, begins: tuple[str, ...], reach: int = REACH) -> tuple[Region, ...]:
+    """The parts of a text that tell what lies around a place: headers, and at last what is in reach of the place.
+
+    Args:
+        text: the document.
+        focus: the place, which lies in the last part.
+        begins: how lines begin that hardly stand in a text or a comment; see `Language`.
+        reach: characters on each side.
+    """
     if len(text) <= 2 * reach:
         return (Region(0, len(text)),)
-    start = _start(text, focus.start, reach, language)
-    return (*_headers(text, start, language), Region(start, _end(text, focus.end, reach, language)))
+    start = _start(text, focus.start, reach, begins)
+    return (*_headers(text, start, begins), Region(start, _end(text, focus.end, reach, begins)))
 
 
-def _start(text: str, focus: int, reach: int, language: Language) -> int:
+def _start(text: str, focus: int, reach: int, begins: tuple[str, ...]) -> int:
     """Of the first of the least indented lines in reach: hardly ever inside of a string or a comment."""
     if focus <= reach:
         return 0
     line = text.rfind("\n", 0, focus) + 1
-    before = _beginnings(text, max(0, line - reach), line, language)
+    before = _beginnings(text, max(0, line - reach), line, begins)
     return min(before, key=_width).start() if before else line
 
 
-def _end(text: str, focus: int, reach: int, language: Language) -> int:
+def _end(text: str, focus: int, reach: int, begins: tuple[str, ...]) -> int:
     """Of the text before the last of the least indented lines in reach."""
     line = text.find("\n", focus) + 1
     if not line or len(text) - focus <= reach:
         return len(text)
-    after = _beginnings(text, line, line + reach, language)
+    after = _beginnings(text, line, line + reach, begins)
     return min(reversed(after), key=_width).start() if after else line
 
 
-def _beginnings(text: str, start: int, end: int, language: Language) -> list[re.Match[str]]:
+def _beginnings(text: str, start: int, end: int, begins: tuple[str, ...]) -> list[re.Match[str]]:
     """The indentations of lines where something begins, as far as one can tell without a parser."""
-    surely = list(_beginning(language.begins).finditer(text, start, end)) if language.begins else []
+    surely = list(_beginning(begins).finditer(text, start, end)) if begins else []
     return surely or list(_FIRST_WORD.finditer(text, start, end))
 
 
@@ -373,7 +381,7 @@ def _width(indentation: re.Match[str]) -> int:
     return indentation.end() - indentation.start()
 
 
-def _headers(text: str, start: int, language: Language) -> list[Region]:
+def _headers(text: str, start: int, begins: tuple[str, ...]) -> list[Region]:
     """The lines before ``start`` that are less and less indented: the classes and functions it stands in."""
     found: list[Region] = []
     limit, end = _indentation(text, start), start
@@ -385,7 +393,7 @@ def _headers(text: str, start: int, language: Language) -> list[Region]:
             # Above "{" or "):" stands the rest of the header, as little indented.
             continues = code in "{)"
             limit = width + continues
-            if continues or not language.begins or text.startswith(language.begins, line + width):
+            if continues or not begins or text.startswith(begins, line + width):
                 found.append(Region(line, end))
         end = line
     return found[::-1]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,9 @@ from hypothesis import settings
 
 # Before anything imports torch; child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test may write into the user's log.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="dgemma-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 # No test may reach for a model on the network.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

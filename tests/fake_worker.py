@@ -93,12 +93,30 @@ class FakeWorker:
         }
         self.say({"event": "ready", "info": info})
         while True:
-            self.fill(self.requests.get())
+            request = self.requests.get()
+            (self.proofread if request["method"] == "proofread" else self.fill)(request)
+
+    def proofread(self, request: dict[str, Any]) -> None:
+        """Every word that begins with wrong_ had better begin with right_."""
+        self.log("proofread", **request)
+        for done, (start, end) in enumerate(request["spans"], 1):
+            if request["id"] in self.cancelled:
+                self.say({"id": request["id"], "event": "cancelled"})
+                return
+            time.sleep(self.args.step_delay)
+            hints = [
+                [start + word.start(), start + word.end(), f"right_{word[1]}", self.args.confidence]
+                for word in re.finditer(r"\bwrong_(\w+)", request["text"][start:end])
+                if not any(a <= start + word.start() < b for a, b in request["quiet"])
+            ]
+            final = done == len(request["spans"])
+            answer = {"event": "hints", "done": done, "final": final, "hints": hints}
+            self.say({"id": request["id"], **answer})
 
     def listen(self) -> None:
         for line in sys.stdin:
             message = json.loads(line)
-            if message["method"] == "fill":
+            if message["method"] != "cancel":
                 self.requests.put(message)
             else:
                 self.log("cancel", id=message["id"])

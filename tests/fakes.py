@@ -15,6 +15,8 @@ from dgemma_lsp.engines.base import (
     Fill,
     FillCancelled,
     FillOptions,
+    Hint,
+    Page,
     Slot,
 )
 from dgemma_lsp.masked import MaskedDocument, Region
@@ -77,6 +79,12 @@ class FakeEngine:
             time.sleep(self.step_seconds)
             shown = tuple(tuple(_at_step(fill, step, steps) for fill in fills) for fills in alternatives)
             yield Draft(step, step == steps, shown, 7, 11, float(step))
+
+    def hints(self, page: Page, cancelled: Cancelled) -> Iterator[list[Hint]]:
+        for start, end in page.spans:
+            if cancelled():
+                raise FillCancelled
+            yield [Hint(start, end, "x", self.confidence)]
 
     def close(self) -> None:
         self.closed = True

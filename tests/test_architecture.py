@@ -24,7 +24,19 @@ OUTSIDE_WORLD = frozenset(
 )
 """What a pure module does without."""
 
-SPEAK_LSP = frozenset({"server.py", "documents.py", "lsp_edits.py", "main.py"})
+SPEAK_LSP = frozenset(
+    {
+        "actions.py",
+        "completion.py",
+        "documents.py",
+        "lsp_edits.py",
+        "main.py",
+        "progress.py",
+        "proofreading.py",
+        "server.py",
+        "serving.py",
+    }
+)
 KNOW_THE_MODEL = frozenset({"engines/local.py", "doctor.py"})
 
 

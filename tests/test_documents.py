@@ -16,6 +16,7 @@ from lsprotocol.types import (
 )
 
 from dgemma_lsp.documents import Documents, Snapshot, language_of
+from dgemma_lsp.lines import Edit
 from dgemma_lsp.masked import Region
 
 pytestmark = pytest.mark.timeout(20)
@@ -159,6 +160,99 @@ class TestDocuments:
         documents.change(URI, 2, [insertion(0, 0, "y")])
         assert documents.get(URI) is None
         assert not documents.is_current(before)
+
+
+@st.composite
+def edit_sessions(draw: st.DrawFn) -> tuple[str, list[list[tuple[int, int, str] | str]]]:
+    """A text, and changes of it: each a replaced stretch in characters, or a whole new text."""
+    piece = st.text(alphabet="ab\r\n😋é", max_size=6)
+    stretch = st.tuples(st.integers(0, 60), st.integers(0, 8), piece)
+    change = stretch | st.text(alphabet="ab\r\n😋é", max_size=20)
+    return draw(st.text(alphabet="ab\r\n😋é", max_size=30)), draw(
+        st.lists(st.lists(change, max_size=3), max_size=8)
+    )
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(session=edit_sessions())
+def test_random_edits_lead_to_the_text_and_the_positions_of_a_slow_obvious_reference(
+    session: tuple[str, list[list[tuple[int, int, str] | str]]], encoding: PositionEncodingKind
+) -> None:
+    text, versions = session
+    documents = Documents(encoding)
+    documents.open(TextDocumentItem(URI, "python", 1, text))
+    for version, changes in enumerate(versions, start=2):
+        sent: list[TextDocumentContentChangeEvent] = []
+        for change in changes:
+            if isinstance(change, str):
+                sent.append(TextDocumentContentChangeWholeDocument(change))
+                text = change
+                continue
+            start = outside_of_crlf(text, min(change[0], len(text)))
+            end = outside_of_crlf(text, min(start + change[1], len(text)))
+            range_ = Range(position_of(text, start, encoding), position_of(text, end, encoding))
+            sent.append(TextDocumentContentChangePartial(range_, change[2]))
+            text = text[:start] + change[2] + text[end:]
+        documents.change(URI, version, sent)
+        found = documents.get(URI)
+        assert found is not None
+        assert (found.text, found.version) == (text, version)
+        for offset in range(len(text) + 1):
+            if outside_of_crlf(text, offset) == offset:
+                assert found.position(offset) == position_of(text, offset, encoding)
+
+
+def outside_of_crlf(text: str, offset: int) -> int:
+    return offset - (text[offset - 1 : offset + 1] == "\r\n")
+
+
+def position_of(text: str, offset: int, encoding: PositionEncodingKind) -> Position:
+    """By splitting the whole text into its lines."""
+    before = text[:offset].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    codec = {UTF8: ("utf-8", 1), UTF16: ("utf-16-le", 2), UTF32: ("utf-32-le", 4)}[encoding]
+    return Position(len(before) - 1, len(before[-1].encode(codec[0])) // codec[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "moved"),
+    [
+        pytest.param([(0, 0, "xy")], Region(4, 6), id="an insertion before"),
+        pytest.param([(0, 2, "")], Region(0, 2), id="a deletion before, up to the region"),
+        pytest.param([(4, 5, "x")], Region(2, 4), id="a change behind"),
+        pytest.param([(2, 2, "x")], Region(3, 5), id="an insertion at its start"),
+        pytest.param([(4, 4, "x")], Region(2, 4), id="an insertion at its end"),
+        pytest.param([(3, 3, "x")], None, id="an insertion in it"),
+        pytest.param([(1, 3, "")], None, id="a deletion of its beginning"),
+        pytest.param([(0, 6, "")], None, id="a deletion of it and more"),
+        pytest.param([(0, 0, "xy"), (0, 1, ""), (5, 6, "")], Region(3, 5), id="several"),
+    ],
+)
+def test_a_region_is_followed_through_edits(
+    changes: list[tuple[int, int, str]], moved: Region | None
+) -> None:
+    documents = Documents(UTF16)
+    documents.open(TextDocumentItem(URI, "python", 1, "abcdef"))
+    for version, (start, end, text) in enumerate(changes, start=2):
+        range_ = Range(Position(0, start), Position(0, end))
+        documents.change(URI, version, [TextDocumentContentChangePartial(range_, text)])
+    assert documents.moved(URI, 1, Region(2, 4)) == moved
+
+
+def test_a_region_survives_a_new_text_that_leaves_it_alone() -> None:
+    documents = Documents(UTF16)
+    documents.open(TextDocumentItem(URI, "python", 1, "abcdef"))
+    documents.change(URI, 2, [TextDocumentContentChangeWholeDocument("xabcdef")])
+    assert documents.moved(URI, 1, Region(2, 4)) == Region(3, 5)
+    documents.change(URI, 3, [TextDocumentContentChangeWholeDocument("all is new")])
+    assert documents.moved(URI, 1, Region(2, 4)) is None
+    documents.close(URI)
+    assert documents.moved(URI, 3, Region(0, 0)) is None
+
+
+@given(before=TEXTS, after=TEXTS)
+def test_an_edit_between_two_texts_is_what_they_differ_in(before: str, after: str) -> None:
+    edit = Edit.between(before, after)
+    assert before[: edit.start] + after[edit.start : edit.start + edit.length] + before[edit.end :] == after
 
 
 def insertion(line: int, character: int, text: str) -> TextDocumentContentChangePartial:

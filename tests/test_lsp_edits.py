@@ -59,7 +59,7 @@ def test_an_edit_that_reaches_outside_of_its_region_never_leaves() -> None:
         with pytest.raises(GuaranteeBroken):
             inline_items(Spot.of(DOCUMENT, Position(0, 4), None), [Rest("2", 0, 0)])
         with pytest.raises(GuaranteeBroken):
-            workspace_edit(DOCUMENT, [Frame(Region(4, 5))], ["2"], ClientCapabilities())
+            workspace_edit(DOCUMENT, [Frame(Region(4, 5))], ["2"], ClientCapabilities(), "x", "y")
 
 
 def test_an_offer_survives_the_way_to_the_editor_and_back() -> None:

@@ -23,7 +23,9 @@ from dgemma_lsp.regions import (
     framed,
     frames,
     holes,
+    lines_to_read,
     offered,
+    quiet_regions,
     selection_region,
     stays_in_line,
     unfinished_block,
@@ -521,4 +523,21 @@ def test_only_what_makes_sense_is_offered(language: str, marked: str, words: lis
 
 def test_who_has_selected_something_means_that() -> None:
     text = "def f():\n    return g(a)\n"
-    assert offered(text, "python", Region(22, 23)) == [Action.REWRITE]
+    rewrites = [Action.REWRITE, Action.REWRITE_GENTLY, Action.REWRITE_ANEW]
+    assert offered(text, "python", Region(22, 23)) == rewrites
+
+
+# To be proofread
+
+
+def test_strings_and_comments_need_not_be_read() -> None:
+    text = 'x = "a" + f("b")  # c\n# d\n\n"""e\nf"""\n  y = 1  \n'
+    quiet = quiet_regions(text, "python")
+    assert [text[one.start : one.end] for one in quiet] == ['"a"', '"b"', "# c", "# d", '"""e\nf"""']
+    lines = lines_to_read(text, quiet)
+    assert [text[one.start : one.end] for one in lines] == ['x = "a" + f("b")  # c', "y = 1"]
+
+
+def test_a_language_that_is_not_known_is_read_as_a_whole() -> None:
+    assert quiet_regions("# x\n", "cobol") == []
+    assert lines_to_read(" # x\n\n", []) == [Region(1, 4)]

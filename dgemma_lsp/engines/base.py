@@ -31,6 +31,7 @@ class FillOptions:
         strength: 1.0 forgets the text that stands in the regions, lower values keep more of it; above 0.
         alternatives: how many fills of the same regions are denoised in one batch.
         single_line: whether the first region is filled with no more than a line.
+        context: texts from elsewhere, from which something may be copied.
     """
 
     steps: int = 4
@@ -38,6 +39,7 @@ class FillOptions:
     strength: float = 1.0
     alternatives: int = 1
     single_line: bool = False
+    context: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -96,6 +98,38 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """Something in a text that may be wrong.
+
+    Attributes:
+        start: a character offset.
+        end: behind its last character.
+        replacement: what would be likelier there.
+        confidence: 0..1.
+    """
+
+    start: int
+    end: int
+    replacement: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A text that is to be proofread.
+
+    Attributes:
+        text: with LF line endings.
+        quiet: character ranges in which nothing is looked for, in order: strings, comments.
+        spans: character ranges that are read, each within a line; at least one.
+    """
+
+    text: str
+    quiet: tuple[tuple[int, int], ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What is loaded: shown in progress messages, in the log and by the doctor."""
 
@@ -125,6 +159,14 @@ class Engine(Protocol):
         Raises:
             FillCancelled: ``cancelled`` answered True.
             EngineError: the fill is impossible, or the engine died; the engine can be used again afterwards.
+        """
+
+    def hints(self, page: Page, cancelled: Cancelled) -> Iterator[list[Hint]]:
+        """What may be wrong in each span of a page, the surest first.
+
+        Raises:
+            FillCancelled: ``cancelled`` answered True.
+            EngineError: the engine cannot do that, or it died.
         """
 
     def close(self) -> None:

@@ -17,9 +17,9 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dgemma_lsp.engines.base import (
     Cancelled,
@@ -28,6 +28,8 @@ from dgemma_lsp.engines.base import (
     EngineInfo,
     FillCancelled,
     FillOptions,
+    Hint,
+    Page,
     draft_from_json,
 )
 
@@ -46,6 +48,8 @@ LONGEST_PAUSE_SECONDS = 60.0
 _STDERR_LINES = 40
 
 Message = dict[str, Any]
+
+_T = TypeVar("_T")
 
 
 def worker_command(model: str | None, device: str) -> list[str]:
@@ -86,11 +90,21 @@ class LocalEngine:
         self, segments: tuple[str, ...], present: tuple[str, ...], options: FillOptions, cancelled: Cancelled
     ) -> Iterator[Draft]:
         """See `Engine.drafts`; an iterator that is dropped early cancels its fill."""
+        request = {"method": "fill", **_request(segments, present, options)}
+        return self._answers(request, "draft", draft_from_json, cancelled)
+
+    def hints(self, page: Page, cancelled: Cancelled) -> Iterator[list[Hint]]:
+        """See `Engine.hints`."""
+        return self._answers({"method": "proofread", **_page(page)}, "hints", _hints, cancelled)
+
+    def _answers(
+        self, request: Message, event: str, read: Callable[[Message], _T], cancelled: Cancelled
+    ) -> Iterator[_T]:
         with _turn(self._turn, cancelled):
             worker = self._ready(cancelled)
-            request = {"id": next(self._ids), "method": "fill", **_request(segments, present, options)}
             try:
-                yield from _exchange(worker, request, cancelled)
+                for answer in _exchange(worker, {"id": next(self._ids), **request}, event, cancelled):
+                    yield _read(answer, read)
             except _WorkerEnded as ended:
                 raise self._buried(worker, str(ended)) from None
             self._failures.forget()
@@ -162,6 +176,12 @@ class InProcessEngine:
         with _turn(self._turn, cancelled), _model_errors():
             for message in self._loaded().fill(_request(segments, present, options), cancelled):
                 yield draft_from_json(message)
+
+    def hints(self, page: Page, cancelled: Cancelled) -> Iterator[list[Hint]]:
+        """See `Engine.hints`."""
+        with _turn(self._turn, cancelled), _model_errors():
+            for message in self._loaded().proofread(_page(page), cancelled):
+                yield _hints(message)
 
     def close(self) -> None:
         self._service = None
@@ -350,15 +370,15 @@ class _Failures:
             raise EngineError(self._sentence)
 
 
-def _exchange(worker: _Worker, request: Message, cancelled: Cancelled) -> Iterator[Draft]:
-    """Send a request and yield its drafts; when it is left before its last answer, the worker is told to stop."""
+def _exchange(worker: _Worker, request: Message, event: str, cancelled: Cancelled) -> Iterator[Message]:
+    """Send a request and yield its answers; when it is left before the last one, the worker is told to stop."""
     worker.send(request)
     open_ = True
     try:
         while open_:
             answer = _answer(worker, request["id"], cancelled)
-            open_ = answer.get("event") == "draft" and not answer.get("final")
-            yield _draft(answer)
+            open_ = answer.get("event") == event and not answer.get("final")
+            yield _checked(answer, event)
     finally:
         if open_:
             worker.send({"id": request["id"], "method": "cancel"})
@@ -373,21 +393,31 @@ def _answer(worker: _Worker, request_id: int, cancelled: Cancelled) -> Message:
             return message
 
 
-def _draft(answer: Message) -> Draft:
+def _read(answer: Message, read: Callable[[Message], _T]) -> _T:
+    try:
+        return read(answer)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _WorkerEnded(f"The model worker sent an answer that cannot be read: {error!r}.") from error
+
+
+def _checked(answer: Message, wanted: str) -> Message:
     match answer.get("event"):
-        case "draft":
-            try:
-                return draft_from_json(answer)
-            except (KeyError, TypeError, ValueError) as error:
-                raise _WorkerEnded(
-                    f"The model worker sent a draft that cannot be read: {error!r}."
-                ) from error
+        case event if event == wanted:
+            return answer
         case "cancelled":
             raise FillCancelled
         case "error":
             raise EngineError(str(answer.get("message", "The fill failed.")))
         case event:
             raise _WorkerEnded(f"The model worker sent an unknown event, {event!r}.")
+
+
+def _hints(message: Message) -> list[Hint]:
+    return [Hint(start, end, text, sure) for start, end, text, sure in message["hints"]]
+
+
+def _page(page: Page) -> Message:
+    return {"text": page.text, "quiet": page.quiet, "spans": page.spans}
 
 
 def _request(segments: tuple[str, ...], present: tuple[str, ...], options: FillOptions) -> Message:
@@ -400,6 +430,7 @@ def _request(segments: tuple[str, ...], present: tuple[str, ...], options: FillO
             "strength": options.strength,
             "alternatives": options.alternatives,
             "single_line": options.single_line,
+            "context": list(options.context),
         },
     }
 

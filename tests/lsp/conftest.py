@@ -27,7 +27,7 @@ def start_server(log: WorkerLog) -> Iterator[StartServer]:
         *worker_arguments: str, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
     ) -> Client:
         command = server_command("--log", str(log.path), *worker_arguments, options=options)
-        client = Client(command, environment)
+        client = Client(command, {"XDG_STATE_HOME": str(log.path.parent), **(environment or {})})
         clients.append(client)
         return client
 

@@ -98,3 +98,56 @@ def test_a_glob_that_makes_no_sense_is_told(start_server: StartServer) -> None:
     client.wait_for_message(
         "window/showMessage", 'Setting exclude must be a list of globs such as ["**/*.key"]'
     )
+
+
+# Other open documents
+
+ELSEWHERE = "def read_password(file):\n    password = file.readline().strip()\n    return password\n"
+ASKING = "def check(file):\n    password = read_password(file)\n    x = \n"
+
+
+def context_of(client: Client, log: WorkerLog) -> list[str]:
+    uri = client.open(ASKING, "file:///src/asking.py")
+    assert client.complete(uri, 2, 8)
+    context: list[str] = log.entries("fill")[-1]["options"]["context"]
+    return context
+
+
+def test_another_open_document_is_of_use(start_server: StartServer, log: WorkerLog) -> None:
+    client = start_server()
+    client.initialize()
+    client.open(ELSEWHERE, "file:///src/elsewhere.py")
+    client.open("password = 1", "file:///src/elsewhere.go", language="go")
+    (piece, *_) = context_of(client, log)
+    assert piece.startswith("def read_password(file):")
+    assert all("password = 1" not in piece for piece in context_of(client, log))
+
+
+@pytest.mark.parametrize(
+    ("uri", "options"),
+    [
+        ("file:///src/.env.py", {}),
+        ("file:///src/elsewhere.py", {"exclude": ["elsewhere.py"]}),
+        ("file:///src/elsewhere.py", {"context": False}),
+        ("file:///src/private/elsewhere.py", {"exclude": ["private/"]}),
+    ],
+)
+def test_nothing_of_a_document_that_is_left_alone_comes_into_anothers_prompt(
+    start_server: StartServer, log: WorkerLog, uri: str, options: Message
+) -> None:
+    client = start_server()
+    client.initialize(options=options)
+    client.open(ELSEWHERE.replace("readline", SECRET), uri)
+    assert context_of(client, log) == []
+    assert SECRET not in log.path.read_text()
+
+
+def test_what_an_ignore_file_names_comes_into_nobodys_prompt(
+    start_server: StartServer, log: WorkerLog, tmp_path: Path
+) -> None:
+    (tmp_path / ".gitignore").write_text("elsewhere.py\n")
+    client = start_server()
+    client.initialize(root_uri=tmp_path.as_uri())
+    client.open(ELSEWHERE.replace("readline", SECRET), f"{tmp_path.as_uri()}/elsewhere.py")
+    assert context_of(client, log) == []
+    assert SECRET not in log.path.read_text()

@@ -24,14 +24,14 @@ def test_initialize_is_answered_while_the_model_loads(start_server: StartServer,
     capabilities = client.initialize()["capabilities"]
     assert capabilities["inlineCompletionProvider"] is not None
     assert capabilities["codeActionProvider"] == {
-        "codeActionKinds": ["refactor.rewrite"],
+        "codeActionKinds": ["quickfix", "refactor.rewrite", "source.proofread"],
         "resolveProvider": True,
     }
     uri = client.open("x = \n")
     log.await_entries("started")
     request = client.request_completion(uri, 0, 4)
     action = {"textDocument": {"uri": uri}, "range": range_of(0, 0, 4), "context": {"diagnostics": []}}
-    assert len(client.ask("textDocument/codeAction", action)) == 1
+    assert len(client.ask("textDocument/codeAction", action)) == 3
     client.cancel(request)
     assert client.wait_for(lambda message: message.get("id") == request)["error"]["code"] == -32800
     assert log.entries("ready") == [], "all this happens before the model is loaded"
@@ -79,7 +79,14 @@ def test_wrong_settings_are_told_and_the_others_hold(start_server: StartServer, 
     uri = client.open("x = \n")
     assert client.complete(uri, 0, 4)
     sent = log.entries("fill")[0]["options"]
-    assert sent == {"steps": 2, "seed": 0, "strength": 1.0, "alternatives": 1, "single_line": True}
+    assert sent == {
+        "steps": 2,
+        "seed": 0,
+        "strength": 1.0,
+        "alternatives": 1,
+        "single_line": True,
+        "context": [],
+    }
 
 
 def test_settings_may_change(start_server: StartServer, log: WorkerLog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,7 +45,7 @@ def actions(client: Client, uri: str, range_: Message, only: list[str] | None = 
 
 def test_a_rewrite_is_offered_without_an_edit_and_resolved_into_one(shared: Client) -> None:
     uri = shared.open(TEXT, version=7)
-    (action,) = actions(shared, uri, A_PLUS_B)
+    action = actions(shared, uri, A_PLUS_B)[0]
     assert (action["title"], action["kind"]) == ("Rewrite selection", "refactor.rewrite")
     assert "edit" not in action
     (change,) = shared.ask("codeAction/resolve", action)["edit"]["documentChanges"]
@@ -99,7 +100,7 @@ def test_an_editor_that_cannot_resolve_edits_is_offered_none(start_server: Start
 
 def test_an_offer_for_an_older_version_is_refused(shared: Client) -> None:
     uri = shared.open(TEXT)
-    (action,) = actions(shared, uri, A_PLUS_B)
+    action = actions(shared, uri, A_PLUS_B)[0]
     shared.change(uri, 2, {"text": "all is new\n"})
     refused(shared, action, "The document has changed since the action was offered")
 
@@ -138,14 +139,14 @@ def test_a_region_outside_of_the_text_is_refused(shared: Client) -> None:
 
 def test_an_engine_that_fails_is_an_error_that_reads_well(shared: Client) -> None:
     uri = shared.open(TEXT + fake(error="The document is too long."))
-    (action,) = actions(shared, uri, A_PLUS_B)
+    action = actions(shared, uri, A_PLUS_B)[0]
     refused(shared, action, "The document is too long.")
     assert shared.stderr == ""
 
 
 def test_a_rewrite_that_would_break_the_file_is_refused_with_the_reason(shared: Client) -> None:
     uri = shared.open(TEXT + fake(text="((("))
-    (action,) = actions(shared, uri, A_PLUS_B)
+    action = actions(shared, uri, A_PLUS_B)[0]
     refused(shared, action, "syntax error")
 
 
@@ -153,3 +154,108 @@ def refused(client: Client, action: Message, reason: str) -> None:
     with pytest.raises(ResponseError, match=reason) as error:
         client.ask("codeAction/resolve", action)
     assert error.value.code == -32803
+
+
+# How much is kept, and what cannot be done
+
+
+def test_a_rewrite_may_be_gentle_or_from_scratch(start_server: StartServer, log: WorkerLog) -> None:
+    client = start_server()
+    client.initialize(options={"rewrite": {"strength": 0.6}})
+    offers = actions(client, client.open(TEXT), A_PLUS_B)
+    assert [action["title"] for action in offers] == [
+        "Rewrite selection",
+        "Rewrite selection gently",
+        "Rewrite selection from scratch",
+    ]
+    for action in offers:
+        client.ask("codeAction/resolve", action)
+    assert [request["options"]["strength"] for request in log.entries("fill")] == [0.6, 0.3, 1.0]
+
+
+def able(**code_action: object) -> Message:
+    capabilities: Message = json.loads(json.dumps(CAPABILITIES))
+    capabilities["textDocument"]["codeAction"] |= code_action
+    return capabilities
+
+
+def test_a_rewrite_with_an_instruction_is_shown_disabled_with_the_reason(start_server: StartServer) -> None:
+    client = start_server()
+    client.initialize(able(disabledSupport=True))
+    *_, action = actions(client, client.open(TEXT), A_PLUS_B)
+    assert action["title"] == "Rewrite selection with an instruction…"
+    assert "does not follow instructions" in action["disabled"]["reason"]
+    data = {"uri": "file:///src/a.py", "version": 1, "start": 0, "end": 3, "action": "INSTRUCT"}
+    refused(client, {"title": "", "data": data}, "does not follow instructions")
+
+
+def test_an_edit_is_annotated_where_the_editor_shows_that(start_server: StartServer) -> None:
+    client = start_server("--text", "value")
+    capabilities = able()
+    capabilities["workspace"]["workspaceEdit"]["changeAnnotationSupport"] = {}
+    client.initialize(capabilities)
+    edit = client.ask("codeAction/resolve", actions(client, client.open(TEXT), A_PLUS_B)[0])["edit"]
+    assert edit["changeAnnotations"] == {"dgemma": {"label": "Rewrite selection", "description": "90% sure"}}
+    (change,) = edit["documentChanges"]
+    assert change["edits"][0]["annotationId"] == "dgemma"
+    assert applied(TEXT, change["edits"][0]) == "x = '😋'; y = value\n    \n"
+
+
+# An edit that is pending while the user types
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+@pytest.mark.parametrize("when", ["offered", "computed"])
+def test_typing_elsewhere_moves_a_pending_edit(
+    start_server: StartServer, log: WorkerLog, encoding: str, when: str
+) -> None:
+    client = start_server("--step-delay", "0.1", "--steps", "3", "--text", "value")
+    client.initialize({**CAPABILITIES, "general": {"positionEncodings": [encoding]}})
+    size, codec = {"utf-8": (1, "utf-8"), "utf-16": (2, "utf-16-le"), "utf-32": (4, "utf-32-le")}[encoding]
+    start = len("x = '😋'; y = ".encode(codec)) // size
+    uri = client.open(TEXT)
+    action = actions(client, uri, selection((0, start), (0, start + 5)))[0]
+    if when == "computed":
+        request = client.request("codeAction/resolve", action)
+        log.await_entries("step")
+    typed = "😋 = 1\n"
+    client.change(uri, 2, {"range": selection((0, 0), (0, 0)), "text": typed})
+    client.change(uri, 3, {"range": selection((2, 0), (2, 0)), "text": "# behind"})
+    if when == "offered":
+        request = client.request("codeAction/resolve", action)
+    (change,) = client.answer(request)["edit"]["documentChanges"]
+    assert change["textDocument"]["version"] == 3
+    now = typed + TEXT.replace("    \n", "# behind    \n")
+    assert applied(now, change["edits"][0], encoding) == now.replace("a + b", "value")
+
+
+@pytest.mark.parametrize("when", ["offered", "computed"])
+def test_typing_under_a_pending_edit_drops_it_with_the_reason(
+    start_server: StartServer, log: WorkerLog, when: str
+) -> None:
+    client = start_server("--step-delay", "0.1", "--steps", "3")
+    client.initialize()
+    uri = client.open(TEXT)
+    action = actions(client, uri, A_PLUS_B)[0]
+    if when == "computed":
+        request = client.request("codeAction/resolve", action)
+        log.await_entries("step")
+    client.change(uri, 2, {"range": selection((0, 15), (0, 15)), "text": "!"})
+    if when == "offered":
+        request = client.request("codeAction/resolve", action)
+    with pytest.raises(ResponseError, match="The document has changed"):
+        client.answer(request)
+
+
+def test_a_document_that_was_opened_anew_has_no_pending_edit(
+    start_server: StartServer, log: WorkerLog
+) -> None:
+    client = start_server("--step-delay", "0.1", "--steps", "3")
+    client.initialize()
+    uri = client.open(TEXT)
+    request = client.request("codeAction/resolve", actions(client, uri, A_PLUS_B)[0])
+    log.await_entries("step")
+    client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+    client.open("# something else than it was\n" + TEXT)
+    with pytest.raises(ResponseError, match="The document has changed where the edit belongs"):
+        client.answer(request)

@@ -1,0 +1,127 @@
+"""What other open documents add to exact match: ``python -m bench.context --corpus FOLDER``; writes a page of results.
+
+On held-out packages, some other files of the package are the open tabs: those that the file imports first, then files
+of its folder. The same places are filled with each source of context, on the model alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from dgemma_lsp.context import BUDGET, Place, similar, within
+from dgemma_model.infill import FillOptions, Infiller
+from dgemma_model.layout import MaskedText
+from dgemma_model.train.cases import Kind, draw
+
+TABS = 4
+
+Tabs = Sequence[str]
+
+SOURCES: Mapping[str, Callable[[Place, Tabs], tuple[str, ...]]] = {
+    "nothing": lambda place, tabs: (),
+    "similar pieces": lambda place, tabs: within(BUDGET, similar(place, tabs)),
+    "definitions of names": lambda place, tabs: within(BUDGET, definitions(place, tabs)),
+    "definitions, then similar pieces": lambda place, tabs: within(
+        BUDGET, [*definitions(place, tabs), *similar(place, tabs)]
+    ),
+    "whole documents": lambda place, tabs: tuple(tabs),
+}
+
+
+_DEFINITION = re.compile(
+    r"^[ \t]*(?:async )?(?:def|class)[ \t]+(\w+)|^(\w+)[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE
+)
+_DEFINITION_LINES = 12
+
+
+def definitions(place: Place, tabs: Tabs) -> Iterator[str]:
+    """Where names of a place are defined in some texts, with the lines below."""
+    for text in tabs:
+        for found in _DEFINITION.finditer(text):
+            if (found[1] or found[2]) in place.names:
+                lines = text[found.start() :].split("\n", _DEFINITION_LINES)
+                yield "\n".join(lines[:_DEFINITION_LINES])
+
+
+def tabs_of(path: str, text: str, package: Mapping[str, str], rng: random.Random) -> list[str]:
+    """Other files of a package that somebody may have open."""
+    imported = set(re.findall(r"^\s*(?:from|import)\s+[\w.]*?(\w+)(?:\s+import|\s*$)", text, re.MULTILINE))
+    others = [one for one in package if one != path]
+    rng.shuffle(others)
+    folder = PurePosixPath(path).parent
+    others.sort(
+        key=lambda one: (PurePosixPath(one).stem not in imported, PurePosixPath(one).parent != folder)
+    )
+    return [package[one] for one in others[:TABS]]
+
+
+def packages(corpus: Path) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for line in corpus.read_text("utf-8").splitlines():
+        entry = json.loads(line)
+        found.setdefault(entry["package"], {})[entry["path"]] = entry["text"]
+    return {name: files for name, files in found.items() if len(files) > TABS}
+
+
+def cases(corpus: Path, count: int) -> Iterator[tuple[MaskedText, str, list[str]]]:
+    """Rests of lines, their truths, and open tabs; the packages take turns."""
+    found, rng = packages(corpus), random.Random(0)
+    paths = {name: {text: path for path, text in files.items()} for name, files in found.items()}
+    for case in draw({name: list(texts) for name, texts in paths.items()}, Kind.REST_OF_LINE, count):
+        path = paths[case.package][case.text]
+        yield case.masked, case.truths[0], tabs_of(path, case.text, found[case.package], rng)
+
+
+def exact(infiller: Infiller, masked: MaskedText, truth: str, context: tuple[str, ...]) -> bool:
+    options = FillOptions(single_line=True, context=context)
+    *_, final = infiller.drafts(masked, options, lambda: False)
+    return final.alternatives[0][0].text.rstrip() == truth.rstrip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.context", description=__doc__)
+    parser.add_argument("--corpus", type=Path, default=Path(".cache/corpus/held_out.jsonl"))
+    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--report", type=Path)
+    arguments = parser.parse_args()
+    infiller = Infiller.load()
+    hits = dict.fromkeys(SOURCES, 0)
+    better, worse = dict.fromkeys(SOURCES, 0), dict.fromkeys(SOURCES, 0)
+    for masked, truth, tabs in cases(arguments.corpus, arguments.count):
+        place = Place.at(masked.segments[0] + masked.segments[1], len(masked.segments[0]))
+        alone = False
+        for name, source in SOURCES.items():
+            hit = exact(infiller, masked, truth, source(place, tabs))
+            alone = hit if name == "nothing" else alone
+            hits[name] += hit
+            better[name] += hit and not alone
+            worse[name] += alone and not hit
+    rows = [
+        f"| {name} | {hits[name] / arguments.count:.1%} | {better[name]} | {worse[name]} |"
+        for name in SOURCES
+    ]
+    page = "\n".join(
+        [
+            "# What other open documents add",
+            "",
+            f"{arguments.count} rests of lines of held-out packages, with {TABS} other files of the package open;",
+            f"exact match of the first answer. Pieces are kept within {BUDGET:,} characters.",
+            "",
+            "| context | exact match | right only with it | right only without it |",
+            "| --- | ---: | ---: | ---: |",
+            *rows,
+            "",
+        ]
+    )
+    print(page)
+    if arguments.report:
+        arguments.report.write_text(page, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

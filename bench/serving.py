@@ -1,0 +1,117 @@
+"""The language server with the bundled model: how it takes long files, typing along, and a storm of keystrokes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from bench.figures import Figure, spread
+from bench.keystrokes import places
+from bench.measurements import KEYSTROKES, LINES, LONG
+from bench.processes import Stopwatch, server
+from tests.fake_worker import WorkerLog
+from tests.lsp.client import Client as Editor
+from tests.lsp.client import ResponseError, server_command
+
+LARGE_LINES = 20_000
+STORM_KEYS, STORM_SECONDS = 20, 1.0
+
+
+def long_files() -> list[Figure]:
+    """Warm automatic completions in a file of 300 lines and in one of 20,000 around it, one after the other."""
+    small = LONG.read_text("utf-8")
+    filler = small * (LARGE_LINES // small.count("\n") // 2)
+    uri, medians = "file:///bench/long.py", []
+    figures = []
+    for name, head, tail in ((f"{small.count(chr(10))} lines", "", ""), ("20,000 lines", filler, filler)):
+        times = list(_times(uri, small, head, tail))
+        medians.append(median(times))
+        figures += spread(f"completion in {name}, warm, automatic", times, "ms")
+    return [
+        *figures,
+        Figure("the longer file takes so many times as long", medians[1] / medians[0], "times", 1.2),
+    ]
+
+
+def _times(uri: str, small: str, head: str, tail: str) -> Iterator[float]:
+    above = head.count("\n")
+    with server() as client:
+        client.await_model()
+        for place in places(small, LINES, KEYSTROKES):
+            client.show(uri, head + place.text + tail)
+            client.complete(uri, above + place.line, place.character, False)
+            for typed, character in enumerate(place.typed):
+                watch = Stopwatch()
+                client.insert(uri, above + place.line, place.character + typed, character)
+                client.complete(uri, above + place.line, place.character + typed + 1, False)
+                yield watch.milliseconds
+
+
+def typing_along() -> list[Figure]:
+    """Answers while somebody types what was suggested, in a file of 20,000 lines; no model is asked."""
+    small = LONG.read_text("utf-8")
+    text = small * (LARGE_LINES // small.count("\n"))
+    line, times = text.count("\n"), []
+    # A line that stands there already, so that a good part of it is suggested.
+    begun = max(small.splitlines(), key=len)[:24]
+    with server() as client:
+        client.await_model()
+        uri = "file:///bench/typing.py"
+        client.show(uri, f"{text}{begun}\n")
+        items = client.complete(uri, line, len(begun), True)
+        suggested = max((item["insertText"].split("\n")[0] for item in items), key=len, default="")
+        for typed, character in enumerate(suggested[:-1]):
+            watch = Stopwatch()
+            client.insert(uri, line, len(begun) + typed, character)
+            client.complete(uri, line, len(begun) + typed + 1, True)
+            times.append(watch.milliseconds)
+    if not times:
+        raise RuntimeError("The model suggested nothing to type along.")
+    return spread("typing along a suggestion in 20,000 lines", times, "ms", 5)
+
+
+def storm() -> list[Figure]:
+    """Twenty requests in a second, each the end of the one before: who is answered, and when the last step begins.
+
+    The worker is a fake one that notes when each of its steps begins; 50 ms each, four for a fill.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = WorkerLog(Path(folder) / "log")
+        editor = Editor(server_command("--log", str(log.path), "--step-delay", "0.05", "--steps", "4"))
+        editor.initialize()
+        log.await_entries("ready")
+        uri = editor.open("\n")
+        requests, dead = [], []
+        for key in range(STORM_KEYS):
+            place = {"line": 0, "character": key}
+            editor.change(uri, key + 2, {"range": {"start": place, "end": place}, "text": "a"})
+            if requests:
+                editor.cancel(requests[-1])
+                dead.append(time.time())
+            requests.append(editor.request_completion(uri, 0, key + 1))
+            time.sleep(STORM_SECONDS / STORM_KEYS)
+        answered = sum(map(bool, (_items(editor, request) for request in requests)))
+        late = [_latest(log, "a" * (key + 1), when) for key, when in enumerate(dead)]
+        editor.close()
+    return [
+        Figure("storm of 20 requests in a second: answered with items", answered, "requests", 1),
+        Figure("latest denoising step of a dead request, behind its cancellation", max(late), "ms", 50),
+    ]
+
+
+def _items(editor: Editor, request: int) -> list[object]:
+    try:
+        found: list[object] = editor.answer(request)["items"]
+    except ResponseError:
+        return []
+    return found
+
+
+def _latest(log: WorkerLog, typed: str, cancelled: float) -> float:
+    """Milliseconds from a cancellation to the last step that began for what was typed then; 0 if none did behind it."""
+    fills = {entry["id"] for entry in log.entries("fill") if entry["segments"][0] == typed}
+    begun = [entry["time"] for entry in log.entries("step") if entry["id"] in fills]
+    return max([0.0, *(1000 * (when - cancelled) for when in begun)])
