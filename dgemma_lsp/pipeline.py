@@ -28,6 +28,9 @@ REACH_BEFORE = 60_000
 REACH_BEHIND = 30_000
 """Characters behind it that an engine gets, or at least those between the regions."""
 
+JUDGED = 5_000
+"""Characters on each side of the regions that are parsed to judge a fill: a parse of both takes about a millisecond."""
+
 _BLOCK = 16_384
 _LEAST_BEHIND = 4_000
 
@@ -137,7 +140,8 @@ def _vicinity(document: MaskedDocument) -> MaskedDocument:
     """What is around the regions, as a document: all that is needed to judge a fill, however long the whole is."""
     focus = Region(document.regions[0].start, document.regions[-1].end)
     language = syntax.find(document.language)
-    *headers, body = syntax.surroundings(document.text, focus, language.begins if language else ())
+    begins = language.begins if language else ()
+    *headers, body = syntax.surroundings(document.text, focus, begins, JUDGED)
     by = sum(part.end - part.start for part in headers) - body.start
     return replace(
         document,

@@ -1,12 +1,15 @@
 import math
+import random
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from dgemma_lsp import pipeline
 from dgemma_lsp.edits import GuaranteeBroken
 from dgemma_lsp.engines.base import EngineError, Fill, FillCancelled, FillOptions
-from dgemma_lsp.masked import MaskedDocument
+from dgemma_lsp.masked import MaskedDocument, Region
 from dgemma_lsp.pipeline import Gate, Outcome, outcome
 from dgemma_lsp.polish import Rejection
 from tests.fakes import FakeEngine, draft_of, masked
@@ -208,3 +211,54 @@ def test_a_broken_guarantee_is_never_silent(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(MaskedDocument, "filled", lambda self, fills: self.text + "!")
     with pytest.raises(GuaranteeBroken):
         outcome(masked("a «b» c", language=None), draft_of(["x"]), Gate())
+
+
+# Long documents
+
+
+LONG = (Path(__file__).parent.parent / "fixtures" / "three_hundred_lines.py").read_text("utf-8")
+
+
+def places_in(text: str, count: int) -> list[MaskedDocument]:
+    """Ends of lines to be filled, the rest of each taken away."""
+    rng = random.Random(0)
+    found = []
+    for line in rng.sample(list(re.finditer(r"[^\n]+", text)), count):
+        cut = rng.randrange(line.start(), line.end()) + 1
+        shorter = text[:cut] + text[line.end() :]
+        found.append(MaskedDocument(shorter, (Region(cut, cut),), "/a.py", "python"))
+    return found
+
+
+def test_a_fill_is_judged_by_what_is_around_it_as_it_would_be_by_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = LONG * 3
+    documents = places_in(text, 60)
+    draft = draft_of(["value"], [")"], ["(x):"], [" = 1\n    y = (2"], ["and self.items)"])
+    near = [outcome(document, draft, Gate()) for document in documents]
+    monkeypatch.setattr(pipeline, "JUDGED", len(text))
+    whole = [outcome(document, draft, Gate()) for document in documents]
+    assert near == whole
+
+
+def test_what_is_out_of_reach_is_not_sent_and_what_is_sent_seldom_begins_elsewhere() -> None:
+    engine = FakeEngine()
+    text = LONG * 20
+    firsts = set()
+    for cut in range(180_000, 184_000, 500):
+        document = MaskedDocument(text, (Region(cut, cut),), "/a.py", "python")
+        list(pipeline.drafts(document, engine, FillOptions(), never))
+        before, behind = engine.requests[-1].segments
+        assert text[:cut].endswith(before)
+        assert text[cut:].startswith(behind)
+        assert pipeline.REACH_BEFORE <= len(before) < pipeline.REACH_BEFORE + 2**14
+        assert len(behind) == pipeline.REACH_BEHIND
+        firsts.add(cut - len(before))
+    assert len(firsts) <= 2
+
+
+def test_a_short_document_is_sent_as_a_whole() -> None:
+    engine = FakeEngine([["x", "y"]])
+    list(pipeline.drafts(masked("a" * 1000 + "«»" + "b" * 1000 + "«»c"), engine, FillOptions(), never))
+    assert engine.requests[0].segments == ("a" * 1000, "b" * 1000, "c")
