@@ -178,7 +178,8 @@ def test_a_refusal_that_comes_after_the_greeting_is_sent_too(talk: Talk) -> None
 
 def test_parameters_that_cannot_be_understood_are_logged(talk: Talk) -> None:
     said = talk(framed(initialize({"textDocument": 7})), greeted=True)
-    assert "could not be handled: Invalid Params" in said[1]["params"]["message"]
+    assert said[1]["error"]["code"] == -32602, "a request is answered, also one that was greeted"
+    assert "could not be handled: Invalid Params" in said[2]["params"]["message"]
 
 
 # When it is said, by a real process
