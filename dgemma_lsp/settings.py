@@ -31,6 +31,9 @@ from dgemma_lsp.rules import Choice, Flag, Fraction, Globs, Names, Rule, Text, W
 PREFIX = "DGEMMA_"
 """Of the environment variables."""
 
+OTHER_VARIABLES = frozenset({"DGEMMA_CPU"})
+"""Of that name, but no settings: the model package reads them."""
+
 
 class Device(Enum):
     """Where the model runs."""
@@ -257,7 +260,7 @@ def read_environment(variables: Mapping[str, str]) -> tuple[Chosen, list[str]]:
                 problems.append(
                     f"The environment variable {name} must be {leaf.rule.allowed}, not {_shown(text)}."
                 )
-        elif name.startswith(PREFIX):
+        elif name.startswith(PREFIX) and name not in OTHER_VARIABLES:
             problems.append(f"There is no setting for the environment variable {name}{_hint(name, known)}.")
     return chosen, problems
 

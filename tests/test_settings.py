@@ -213,7 +213,7 @@ def test_a_later_place_goes_before_the_earlier_ones() -> None:
     ],
 )
 def test_the_environment_chooses(variable: str, text: str, path: str, value: object) -> None:
-    chosen, problems = read_environment({variable: text, "HOME": "/home/me"})
+    chosen, problems = read_environment({variable: text, "HOME": "/home/me", "DGEMMA_CPU": "avx2"})
     assert problems == []
     assert getattr(settled({Place.ENVIRONMENT: chosen}), path) == value
 
