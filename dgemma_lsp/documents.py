@@ -59,7 +59,7 @@ class Snapshot:
     @property
     def path(self) -> str | None:
         """The file's path, or None when the document is not a file."""
-        return to_fs_path(self.uri) if urlsplit(self.uri).scheme == "file" else None
+        return path_of(self.uri)
 
     def offset(self, position: Position) -> int:
         """The character offset of a position.
@@ -225,19 +225,27 @@ class Documents:
         """The cells of a notebook, in their order."""
         return list(self._notebooks.get(notebook, ()))
 
+    def notebook(self, uri: str) -> str | None:
+        """The notebook that a document is a cell of."""
+        return next((name for name, cells in self._notebooks.items() if unquote(uri) in cells), None)
+
     def around(self, uri: str) -> tuple[list[Snapshot], list[Snapshot]]:
         """The cells before and behind a document that is one, those in its own language."""
-        name, own = unquote(uri), self.get(uri)
-        for cells in self._notebooks.values():
-            if own is not None and name in cells:
-                at = cells.index(name)
-                before, behind = cells[:at], cells[at + 1 :]
-                return self._alike(before, own), self._alike(behind, own)
-        return [], []
+        own, notebook = self.get(uri), self.notebook(uri)
+        if own is None or notebook is None:
+            return [], []
+        cells = self._notebooks[notebook]
+        at = cells.index(unquote(uri))
+        return self._alike(cells[:at], own), self._alike(cells[at + 1 :], own)
 
     def _alike(self, cells: Iterable[str], own: Snapshot) -> list[Snapshot]:
         found = (self.get(uri) for uri in cells)
         return [one for one in found if one is not None and one.language == own.language]
+
+
+def path_of(uri: str) -> str | None:
+    """The path of a file; None for what is none."""
+    return to_fs_path(uri) if urlsplit(uri).scheme == "file" else None
 
 
 def language_of(language_id: str, uri: str) -> str | None:

@@ -23,7 +23,7 @@ from pygls.protocol import LanguageServerProtocol
 from pygls.uris import to_fs_path
 
 from dgemma_lsp import __version__, syntax
-from dgemma_lsp.documents import Documents, Snapshot
+from dgemma_lsp.documents import Documents, Snapshot, path_of
 from dgemma_lsp.engines.base import Engine
 from dgemma_lsp.exclusion import Exclusions
 from dgemma_lsp.greeting import NAME
@@ -232,8 +232,10 @@ class Server(LanguageServer):
 
     def why_unwanted(self, document: Snapshot) -> str:
         """Why nothing is to be done in a document; "" when it may be."""
-        if excluded := self.exclusions.reason(document.uri, document.path, self.roots):
-            return excluded.value
+        # A cell is excluded with its notebook.
+        for uri in filter(None, (document.uri, self.documents.notebook(document.uri))):
+            if excluded := self.exclusions.reason(uri, path_of(uri), self.roots):
+                return excluded.value
         # In a language that the model never saw it would only disturb.
         wanted = syntax.is_one_of(language_of(document), self.preferences.of(document.path).languages)
         return "" if wanted else Silence.LANGUAGE.value

@@ -64,7 +64,7 @@ def test_the_worker_gets_segments_present_text_and_options(make_engine: MakeEngi
     request = log.entries("fill")[0]
     assert request["segments"] == ["a\n", "😋", "c"]
     assert request["present"] == ["old", "older"]
-    sent = {"steps": 1, "seed": 7, "strength": 0.5, "alternatives": 3, "single_line": False}
+    sent = {"steps": 1, "seed": 7, "strength": 0.5, "alternatives": 3, "single_line": False, "context": []}
     assert request["options"] == sent
 
 

@@ -13,6 +13,7 @@ import argparse
 import io
 import json
 import keyword
+import math
 import random
 import re
 import sys
@@ -243,7 +244,7 @@ class Result:
 
     Attributes:
         lines: with code, unharmed.
-        threshold: confidence above which those lines get one hint in `LINES_PER_HINT`.
+        threshold: the least confidence, in hundredths, with which those lines get at most one hint in `LINES_PER_HINT`.
         rows: of each kind: mistakes, share in the first place, in the first three, above the threshold, and mended by
             the quick fix of a hint above the threshold.
     """
@@ -258,7 +259,9 @@ def measure(windows: Sequence[Window], weights: Mapping[str, float]) -> Result:
     lines = sum(one.lines for one in windows)
     allowed = lines // LINES_PER_HINT
     values = sorted((v for one in windows for v in _best(one.found, weights).values()), reverse=True)
-    limit = values[allowed] if len(values) > allowed else -30.0
+    exact = 1 / (1 + math.exp(-values[allowed])) if len(values) > allowed else 0.0
+    threshold = min(0.99, math.floor(100 * exact + 1) / 100)
+    limit = math.log(threshold / (1 - threshold))
     kinds: dict[str, list[tuple[bool, bool, bool, bool]]] = {}
     for one in windows:
         right = _best(one.found, weights)
@@ -267,7 +270,7 @@ def measure(windows: Sequence[Window], weights: Mapping[str, float]) -> Result:
             kinds.setdefault(mistake.kind, []).append(seen)
             kinds.setdefault("all", []).append(seen)
     rows = {kind: (len(seen), *map(_mean, zip(*seen, strict=True))) for kind, seen in sorted(kinds.items())}
-    return Result(lines, float(1 / (1 + numpy.exp(-limit))), rows)  # type: ignore[arg-type]
+    return Result(lines, threshold, rows)  # type: ignore[arg-type]
 
 
 def _judged(
@@ -279,8 +282,8 @@ def _judged(
     others = [*mine.values(), *(v for at, v in right.items() if not mistake.line[0] <= at < mistake.line[1])]
     place = sum(other >= value for other in others) + 1 if value > -30 else 99
     fixes = [(score(weights, f.facts), f.other) for f in mistake.found if f.at == mistake.at]
-    mended = value > limit and max(fixes)[1] == mistake.right
-    return place == 1, place <= 3, value > limit, mended
+    mended = value >= limit and max(fixes)[1] == mistake.right
+    return place == 1, place <= 3, value >= limit, mended
 
 
 def _best(found: Sequence[Found], weights: Mapping[str, float]) -> dict[int, float]:
@@ -297,8 +300,9 @@ def _mean(flags: Sequence[bool]) -> float:
 def report(result: Result) -> str:
     """As Markdown."""
     head = (
-        f"On {result.lines:,} unharmed lines of held-out packages, in windows of {WINDOW}, there is one hint in "
-        f"{LINES_PER_HINT} lines at a confidence of {result.threshold:.2f}: the default. With one mistake in a window:"
+        f"On {result.lines:,} unharmed lines of held-out packages, in windows of {WINDOW}, there is at most one hint\n"
+        f"in {LINES_PER_HINT} lines from a confidence of {result.threshold:.2f} on, which is the default. With one\n"
+        "mistake in a window:"
     )
     rows = [
         "| mistakes | number | the first hint | among the first three | above the default | and mended |",

@@ -194,7 +194,9 @@ sys.modules["dgemma_lsp.server"] = None
 main(["--stdio"])
 """
     client = Client([sys.executable, "-c", code])
-    assert client.initialize()["serverInfo"]["name"] == "dgemma-lsp"
+    # No more than that: the process may be gone before a second message.
+    answer = client.ask("initialize", initialize(CAPABILITIES)["params"])
+    assert answer["serverInfo"]["name"] == "dgemma-lsp"
     assert client.process.wait(10) == 1
     assert "dgemma_lsp.server" in client.stderr
     client.close()

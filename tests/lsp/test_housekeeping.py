@@ -194,6 +194,7 @@ def test_drafts_come_to_whoever_wants_them(start_server: StartServer) -> None:
 
 # Notebooks
 
+NOTEBOOK_URI = "file:///private/a.ipynb"
 NOTEBOOK: Message = {**CAPABILITIES, "notebookDocument": {"synchronization": {}}}
 
 
@@ -203,14 +204,14 @@ def cell(number: int, text: str, language: str = "python") -> Message:
 
 def open_notebook(client: Client, *cells: Message) -> None:
     structure = [{"kind": 2, "document": one["uri"]} for one in cells]
-    notebook = {"uri": "file:///a.ipynb", "notebookType": "jupyter", "version": 1, "cells": structure}
+    notebook = {"uri": NOTEBOOK_URI, "notebookType": "jupyter", "version": 1, "cells": structure}
     client.notify(
         "notebookDocument/didOpen", {"notebookDocument": notebook, "cellTextDocuments": list(cells)}
     )
 
 
 def change_notebook(client: Client, version: int, **cells: object) -> None:
-    document = {"uri": "file:///a.ipynb", "version": version}
+    document = {"uri": NOTEBOOK_URI, "version": version}
     client.notify("notebookDocument/didChange", {"notebookDocument": document, "change": {"cells": cells}})
 
 
@@ -246,14 +247,17 @@ def test_cells_come_go_move_and_change(start_server: StartServer, log: WorkerLog
     closed = [{"uri": cell(number, "")["uri"]} for number in (1, 3)]
     client.notify(
         "notebookDocument/didClose",
-        {"notebookDocument": {"uri": "file:///a.ipynb"}, "cellTextDocuments": closed},
+        {"notebookDocument": {"uri": NOTEBOOK_URI}, "cellTextDocuments": closed},
     )
     assert client.complete("notebook:a.ipynb#3", 0, 4) == []
 
 
-def test_an_excluded_notebook_gives_nothing_to_the_worker(start_server: StartServer, log: WorkerLog) -> None:
+@pytest.mark.parametrize("glob", ["*.ipynb", "a.ipynb", "private/"])
+def test_an_excluded_notebook_gives_nothing_to_the_worker(
+    start_server: StartServer, log: WorkerLog, glob: str
+) -> None:
     client = start_server()
-    client.initialize(NOTEBOOK, options={"exclude": ["*.ipynb"]})
+    client.initialize(NOTEBOOK, options={"exclude": [glob]})
     open_notebook(client, cell(1, LINE), cell(2, "b = "))
     assert client.complete("notebook:a.ipynb#2", 0, 4) == []
     assert log.entries("fill") == []
