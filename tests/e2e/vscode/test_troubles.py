@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
-from tests.e2e.vscode.editor import Window
+from tests.e2e.vscode.editor import CodeServer, Window
 
 CRASH = "import sys; sys.exit('ModuleNotFoundError: No module named pygls')"
 
@@ -48,6 +50,25 @@ def test_one_message_with_a_button(
     window.close()
 
 
+@pytest.fixture
+def distrust(code_server: CodeServer) -> Iterator[None]:
+    """Folders are opened without trust, and nobody is asked."""
+    trust = "security.workspace.trust"
+    code_server.configure({f"{trust}.enabled": True, f"{trust}.startupPrompt": "never"})
+    yield
+    code_server.configure({})
+
+
+@pytest.mark.usefixtures("distrust")
+def test_an_untrusted_folder_cannot_name_a_program(open_window: OpenWindow, fake_server: list[str]) -> None:
+    settings = {"dgemma.server.command": fake_server}
+    window = open_window("vscode/complete.py", settings=settings, environment=Path(sys.prefix))
+    window.await_status("no server")
+    window.await_message("dgemma-lsp is not installed")
+    window.picture("untrusted")
+    window.close()
+
+
 def the_editor_works(window: Window) -> None:
     window.open_file("complete.py")
     window.go_to(3, 12)
@@ -64,3 +85,12 @@ def test_wrong_settings_are_named_and_mended(open_window: OpenWindow, fake_serve
     window.choose("Open Setting")
     window.page.locator(".settings-editor", has_text="Denoising steps at most").wait_for()
     window.picture("trouble-setting")
+
+
+def test_the_walkthrough_opens(open_window: OpenWindow, fake_server: list[str]) -> None:
+    window = open_window("vscode/complete.py", settings={"dgemma.server.command": fake_server})
+    window.await_status("ready")
+    window.command("dgemma: Open the Walkthrough")
+    step = window.page.locator(".gettingStartedContainer", has_text="Fill all holes at once")
+    step.wait_for()
+    window.picture("walkthrough")
