@@ -88,7 +88,7 @@ def draw_holes(one: Window) -> None:
 def draw_rewrite(one: Window) -> None:
     one.select((36, 21), (36, 38))
     one.command("dgemma: Rewrite Selection")
-    one.comparison.wait_for()
+    one.await_comparison()
     keep(one, "rewrite")
 
 

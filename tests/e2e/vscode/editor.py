@@ -276,6 +276,10 @@ class Window:
         """The editor that shows a rewrite beside the present text."""
         return self.page.locator(".monaco-diff-editor").first
 
+    def await_comparison(self) -> None:
+        """Wait until a rewrite is shown and the keys are for it."""
+        self.page.locator(".monaco-diff-editor .monaco-editor.focused").wait_for()
+
     def is_dirty(self, name: str) -> bool:
         return self.page.locator(".tab.dirty", has_text=name).count() > 0
 
@@ -303,7 +307,7 @@ class Window:
 
     def go_to(self, line: int, column: int = 1) -> None:
         self.press("Control+g")
-        self.page.locator(".quick-input-widget input").wait_for()
+        self.page.locator(".quick-input-widget input:focus").wait_for()
         self.page.keyboard.insert_text(f"{line}:{column}")
         self.press("Enter")
         self.page.locator(".quick-input-widget input").wait_for(state="hidden")
@@ -326,7 +330,7 @@ class Window:
 
     def _pick(self, key: str, words: str) -> None:
         self.press(key)
-        self.page.locator(".quick-input-widget input").wait_for()
+        self.page.locator(".quick-input-widget input:focus").wait_for()
         self.page.keyboard.insert_text(words)
         # Until they are filtered, the list holds what was picked lately.
         self.page.locator(".quick-input-list .monaco-list-row.focused", has_text=words).wait_for()

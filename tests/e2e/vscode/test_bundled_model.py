@@ -93,6 +93,7 @@ def rewrite_something(window: Window) -> None:
 
 def test_a_rewrite_is_undone_with_one_key(window: Window) -> None:
     rewrite_something(window)
+    window.await_comparison()
     window.picture("bundled-rewrite")
     window.press("Control+Enter")
     window.comparison.wait_for(state="hidden")

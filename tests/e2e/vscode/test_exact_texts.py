@@ -84,7 +84,7 @@ def rewrite_the_call(window: Window) -> None:
     window.open_file("rewrite.py")
     window.select((4, 12), (4, 23))
     window.command("dgemma: Rewrite Selection")
-    window.comparison.wait_for()
+    window.await_comparison()
 
 
 def test_a_rewrite_is_compared_then_accepted_and_undone_with_one_key(window: Window) -> None:
@@ -111,7 +111,7 @@ def test_the_editors_own_menu_leads_to_the_comparison(window: Window) -> None:
     window.press("Control+Shift+r")
     row = window.page.locator(".action-widget .monaco-list-row", has_text="Rewrite selection").first
     row.click()
-    window.comparison.wait_for()
+    window.await_comparison()
     window.press("Escape")
     window.comparison.wait_for(state="hidden")
 
