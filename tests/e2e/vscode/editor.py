@@ -311,6 +311,7 @@ class Window:
         self.page.keyboard.insert_text(f"{line}:{column}")
         self.press("Enter")
         self.page.locator(".quick-input-widget input").wait_for(state="hidden")
+        self.page.locator(".monaco-editor.focused").first.wait_for()
 
     def select(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """From a line and column up to another one."""
