@@ -1,0 +1,36 @@
+-- What a user's init.lua would say; DGEMMA_TEST holds what a test wants otherwise.
+local test = vim.json.decode(vim.env.DGEMMA_TEST)
+
+vim.opt.swapfile = false
+-- What is typed is what stands there.
+vim.opt.autoindent = false
+vim.cmd('filetype indent off')
+vim.g.dgemma = { cmd = test.cmd, ghost_text = test.ghost_text, drafts = test.drafts }
+
+vim.lsp.config('dgemma', {
+  init_options = test.init_options,
+  capabilities = { general = { positionEncodings = test.encodings or { 'utf-8' } } },
+})
+vim.lsp.enable('dgemma')
+
+local function map(mode, key, plug)
+  vim.keymap.set(mode, key, ('<Plug>(dgemma-%s)'):format(plug))
+end
+
+vim.keymap.set('i', '<Tab>', function()
+  return require('dgemma').visible() and '<Plug>(dgemma-accept)' or '<Tab>'
+end, { expr = true, remap = true })
+map('i', '<C-f>', 'accept-word')
+map('i', '<C-l>', 'accept-line')
+map('i', '<C-j>', 'next')
+map('i', '<C-k>', 'previous')
+map('i', '<C-e>', 'dismiss')
+map('i', '<C-b>', 'trigger')
+map('x', 'gR', 'rewrite')
+if test.statusline ~= false then
+  vim.o.statusline = "%{%v:lua.require'dgemma'.status()%}"
+end
+vim.o.laststatus = 2
+-- Colours of its own: linked to NonText it would look like the lines behind the end of a buffer.
+vim.api.nvim_set_hl(0, 'ComplHint', { fg = '#8f9bb3', italic = true })
+vim.api.nvim_set_hl(0, 'DgemmaGhost', { fg = '#8f9bb3', italic = true })
