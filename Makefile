@@ -18,7 +18,7 @@ DEMO_SPANS ?= --span 36:21:36:24 --span 38:16:38:19
 CORPUS ?= .cache/corpus
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench corpus train lock clean vsix vscode
+.PHONY: help demo test e2e lint format bench bench-editors corpus train lock clean vsix vscode
 
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
@@ -26,7 +26,7 @@ help:
 	@echo "make e2e     the tests with real processes and the bundled model, and those of the wheel"
 	@echo "make vsix    the VS Code extension as a package;  make vscode  what its tests need"
 	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
-	@echo "make bench   measure: the table of the README"
+	@echo "make bench   measure: the table of the README;  make bench-editors  what typing costs in real editors"
 	@echo "make train   corpus and training;  make lock  requirements.lock from scratch;  make clean"
 
 demo: $(READY)
@@ -62,6 +62,10 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench $(ARGS)
+
+bench-editors: $(READY)
+	$(BIN)/python -m bench.vscode $(ARGS)
+	$(BIN)/python -m bench.neovim $(ARGS)
 
 corpus: $(CORPUS)/train.jsonl
 
