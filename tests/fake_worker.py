@@ -123,8 +123,10 @@ class FakeWorker:
                 self.cancelled.add(message["id"])
         if self.args.deaf:
             time.sleep(3600)
-        self.log("ended")
-        os._exit(0)
+        try:
+            self.log("ended")
+        finally:  # a test that has ended has taken its folder along
+            os._exit(0)
 
     def obey(self, request: dict[str, Any]) -> argparse.Namespace:
         """The arguments, with what the document says of its own fills."""
