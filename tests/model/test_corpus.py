@@ -157,6 +157,61 @@ def test_a_file_stitched_from_others_is_a_near_duplicate() -> None:
     assert seen.check(code("a", 10) + code("c", 20)) is None
 
 
+def scattered(changed: int, lines: int = 120) -> str:
+    """A file of which every ``changed``-th line is another one."""
+    return "".join(
+        f"value_{i} = call_{i}(first, {'other' if i % changed == 0 else 'second'}_{i})\n"
+        for i in range(lines)
+    )
+
+
+def test_a_file_with_changes_everywhere_is_found_by_minhash() -> None:
+    """Hardly any five lines are the same in both."""
+    seen = Deduplicator()
+    assert seen.check(scattered(1000)) is None
+    assert (
+        corpus.share_in(corpus.line_windows(scattered(5), 5), corpus.line_windows(scattered(1000), 5)) < 0.1
+    )
+    assert seen.check(scattered(5)) is Drop.NEAR_DUPLICATE
+    assert seen.check(code("a", 120)) is None
+
+
+def test_a_signature_estimates_how_much_two_files_have_in_common() -> None:
+    one = [f"word{i}" for i in range(3000)]
+    other = one[:2000] + [f"else{i}" for i in range(1000)]  # 2,000 of 4,000 shingles
+    estimate = (corpus.sign(" ".join(one)) == corpus.sign(" ".join(other))).mean()
+    assert estimate == pytest.approx(0.5, abs=0.2)
+    assert (corpus.sign("") == corpus.sign("x")).mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "dropped"),
+    [
+        ("evals/human_eval.py", code("a"), True),
+        ("tasks/mbpp_data.py", code("a"), True),
+        ("a.py", code("a"), False),
+        ("a.py", "def median(x):\n    pass\n" * 20, False),
+        (
+            "a.py",
+            "".join(
+                f"def {name}(x):\n    return x\n\n\n"
+                for name in (
+                    "has_close_elements",
+                    "truncate_number",
+                    "below_zero",
+                    "intersperse",
+                    "sum_product",
+                )
+            )
+            + code("a"),
+            True,
+        ),
+    ],
+)
+def test_benchmarks_are_dropped(path: str, text: str, dropped: bool) -> None:
+    assert (corpus.reason_to_drop(path, text) is Drop.BENCHMARK) is dropped
+
+
 def test_a_dropped_file_is_not_remembered() -> None:
     seen = Deduplicator([Source("held", "h.py", code("h"))])
     assert seen.check(code("h", 25) + code("new", 10)) is Drop.LEAK
@@ -168,6 +223,17 @@ def test_held_out_code_does_not_get_into_train() -> None:
     assert seen.check(code("h")) is Drop.LEAK
     assert seen.check(code("h", 20) + code("own", 20)) is Drop.LEAK
     assert seen.check(code("h", 9) + code("own", 40)) is None
+    assert seen.check(code("h", 10) + code("other", 400)) is Drop.LEAK
+
+
+def test_a_licence_in_comments_is_no_held_out_code() -> None:
+    licence = "".join(f"# line {i} of a licence\n" for i in range(20))
+    seen = Deduplicator([Source("held", "h.py", licence + code("h"))])
+    assert seen.check(licence + code("own", 40)) is None
+
+
+def test_a_file_like_a_held_out_one_does_not_get_into_train() -> None:
+    assert Deduplicator([Source("held", "h.py", scattered(1000))]).check(scattered(5)) is Drop.LEAK
 
 
 def test_files_without_code_lines_can_be_compared() -> None:
