@@ -16,9 +16,10 @@ DEMO_FILE  ?= fixtures/demo_inventory.py
 DEMO_SPANS ?= --span 36:21:36:24 --span 38:16:38:19
 
 CORPUS ?= .cache/corpus
+MODEL  ?= model/checkpoint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-editors corpus train lock clean vsix vscode
+.PHONY: help demo test e2e lint format bench bench-editors corpus train counts measure lock clean vsix vscode
 
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
@@ -27,6 +28,7 @@ help:
 	@echo "make vsix    the VS Code extension as a package;  make vscode  what its tests need"
 	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
 	@echo "make bench   measure: the table of the README;  make bench-editors  what typing costs in real editors"
+	@echo "make counts  n-grams of the corpus;  make measure  evaluate and calibrate the checkpoint (long)"
 	@echo "make train   corpus and training;  make lock  requirements.lock from scratch;  make clean"
 
 demo: $(READY)
@@ -68,6 +70,16 @@ bench-editors: $(READY)
 	$(BIN)/python -m bench.neovim $(ARGS)
 
 corpus: $(CORPUS)/train.jsonl
+
+# What follows a checkpoint: the shares of copying and counts, the meaning of its confidence, the numbers of its card.
+measure: $(READY) $(CORPUS)/train.jsonl
+	$(BIN)/python -m dgemma_model.train.shares --model $(MODEL) --corpus $(CORPUS)/train.jsonl
+	$(BIN)/python -m dgemma_model.train.evaluate --model $(MODEL) --corpus $(CORPUS) --calibrate $(MODEL)/confidence.json \
+	  --plots $(MODEL) --out $(MODEL)/metrics.json --card $(MODEL)/README.md $(ARGS)
+
+# The counts of the corpus beside the checkpoint: once for a tokenizer and a corpus; minutes, and some GB of memory.
+counts: $(READY) $(CORPUS)/train.jsonl
+	$(BIN)/python -m dgemma_model.train.ngrams --corpus $(CORPUS)/train.jsonl --out $(MODEL)/ngrams.safetensors $(ARGS)
 
 $(CORPUS)/train.jsonl: $(READY)
 	$(BIN)/python -m dgemma_model.train.corpus --out $(CORPUS)

@@ -28,7 +28,10 @@ from dgemma_model.drafting import copies, draft, ending, rest_of_line
 from dgemma_model.errors import ModelError
 from dgemma_model.layout import BUCKETS, LAYOUT_KEY, Budget, Layout, MaskedText, bucket, drafted, lay_out
 from dgemma_model.load import BUNDLED, CONFIG, TOKENIZER, load, parameter_count
+from dgemma_model.mixture import Mixture
 from dgemma_model.network import Network
+from dgemma_model.ngrams import CONTEXT, NGrams
+from dgemma_model.parsing import Surroundings, repairs
 from dgemma_model.prompt_cache import PromptCache
 from dgemma_model.runner import Prompt, best_runner
 from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTokens
@@ -36,6 +39,9 @@ from dgemma_model.writing import Comparison, Opening, Writer
 
 _COPIES = 6  # lines of the document that compete with what the encoder writes
 _OFFERED = 20  # guesses that are judged
+_PARSED = 8  # likeliest guesses that are tried in their place
+_REPAIRED = 3  # that are repaired where none of them fits
+_MENDINGS = 2  # times that each further region is looked at
 _GUESSES = 3  # that are offered beside what was denoised
 _REACH = 60_000, 30_000  # characters before and behind region 1 from which single tokens may be copied
 _TOP_LEVEL = re.compile(r"(?<=\n)(?=\S)")  # where a statement begins that is not indented
@@ -111,6 +117,7 @@ class _Task:
         likely: logarithms of the probabilities of some texts of region 1, `rest` included.
         rest: what stands behind region 1 in its line; with it a text is what the encoder knows best, a line's end.
         encoded: tokens that had to be encoded so far.
+        around: the fixed text, to see which texts fit into it; None for a rewrite.
     """
 
     healed: MaskedText
@@ -121,6 +128,7 @@ class _Task:
     likely: dict[tuple[int, ...], float] = field(default_factory=dict)
     rest: str = ""
     encoded: int = 0
+    around: Surroundings | None = None
 
 
 class Infiller:
@@ -131,21 +139,35 @@ class Infiller:
     """
 
     def __init__(
-        self, network: Network, tokenizer: Tokenizer, budget: Budget, path: Path, curve: Curve | None = None
+        self,
+        network: Network,
+        tokenizer: Tokenizer,
+        budget: Budget,
+        path: Path,
+        curve: Curve | None = None,
+        mixture: Mixture | None = None,
+        ngrams: NGrams | None = None,
     ) -> None:
         self.runner, self.parameters = best_runner(network), parameter_count(network)
         self.tokenizer, self.budget, self.path = tokenizer, budget, path
         self._curve = curve or Curve()
         self._cache = PromptCache(self.runner)
-        self.writer = Writer(self.runner, tokenizer)
+        self.writer = Writer(self.runner, tokenizer, mixture, ngrams)
         self._piece = functools.lru_cache(4096)(lambda text: tuple(tokenizer.encode(text)))
 
     @classmethod
-    def load(cls, path: Path | None = None, device: str = "cpu", calibrated: bool = True) -> Infiller:
+    def load(
+        cls,
+        path: Path | None = None,
+        device: str = "cpu",
+        calibrated: bool = True,
+        ngrams: NGrams | None = None,
+    ) -> Infiller:
         """Load a checkpoint folder; the bundled one by default.
 
         Args:
             calibrated: whether confidences follow the checkpoint's curve, where it has one.
+            ngrams: instead of the checkpoint's own.
 
         Raises:
             ModelError: it cannot be loaded.
@@ -162,7 +184,9 @@ class Infiller:
                 f"The tokenizer in {folder} belongs to another model: the vocabularies differ in size."
             )
         curve = Curve.of_checkpoint(folder) if calibrated else None
-        return cls(network, tokenizer, _budget(folder), folder, curve)
+        mixture = Mixture.of_checkpoint(folder)
+        counts = ngrams or NGrams.of_checkpoint(folder, tokenizer.vocab_size)
+        return cls(network, tokenizer, _budget(folder), folder, curve, mixture, counts)
 
     def drafts(
         self, masked: MaskedText, options: FillOptions, cancelled: Callable[[], bool]
@@ -187,9 +211,9 @@ class Infiller:
                 wider = _wider(task.slots, fills[0]) if state.final else task.slots
                 final = state.final and wider == task.slots
                 if final:
-                    fills = self._judged(prompt, task, fills)
+                    fills = self._judged(prompt, task, self._mended(task, masked, fills))
+                ranked = self._calibrated(_ranked(fills, task.around if final else None))
                 milliseconds = 1000 * (time.perf_counter() - started)
-                ranked = self._calibrated(_ranked(fills))
                 yield Draft(steps, final, ranked, task.encoded, len(layout.prompt), milliseconds)
             if wider == task.slots:
                 return
@@ -233,6 +257,7 @@ class Infiller:
         self._refuse_long(present)
         task = _Task(healed, present, [bucket(len(tokens)) for tokens in present])
         if options.strength >= 1:
+            task.around = Surroundings(masked.segments)
             self._guess(task, masked, options, cancelled)
             task.slots = [bucket(0 if guess is None else len(guess) + 1) for guess in task.guesses]
         return task
@@ -252,14 +277,53 @@ class Infiller:
         written = self.writer.write(prompt, task.opening, _LONGEST_GUESS, cancelled)
         below = "\n".join((behind[len(task.rest) :], *options.context))
         lines = [begun + text for text in copies(first, below, _COPIES)]
-        lines.append(self.tokenizer.decode_lossy(written))
+        lines += _beginnings(self.tokenizer.decode_lossy(written))
         texts = dict.fromkeys(whole for line in lines for whole in ending(line, len(begun), task.rest))
+        self._judge(prompt, task, list(texts)[:_OFFERED] or [begun])
+        further = [self._copy(masked, task.healed, n) for n in range(1, len(masked.present))]
+        others = [self._text(task, n, guess) for n, guess in enumerate(further, 1)]
+        if self._errors(task, self._fitting(task, others, 1)[0], others):
+            self._judge(prompt, task, self._repaired(task, first))
+        best = self._fitting(task, others, 1)[0]
+        guess = self.tokenizer.encode(self.tokenizer.decode_lossy(best).removesuffix(task.rest))
+        task.guesses = [guess, *further]
+
+    def _judge(self, prompt: Prompt, task: _Task, texts: Sequence[str]) -> None:
+        """Note how likely some texts of region 1 are, the rest of its line included."""
+        assert task.opening is not None
         encoded = (tuple(self.tokenizer.encode(text)) for text in texts)
-        offered = [line for line in encoded if len(line) <= _LONGEST_GUESS][:_OFFERED] or [()]
-        task.likely = dict(zip(offered, self.writer.judge(prompt, task.opening, offered), strict=True))
-        best = self.tokenizer.decode_lossy(max(task.likely.items(), key=lambda item: item[1])[0])
-        guess = self.tokenizer.encode(best.removesuffix(task.rest))
-        task.guesses = [guess, *(self._copy(masked, task.healed, n) for n in range(1, len(masked.present)))]
+        new = [line for line in encoded if len(line) <= _LONGEST_GUESS and line not in task.likely]
+        if new:
+            task.likely |= zip(new, self.writer.judge(prompt, task.opening, new), strict=True)
+        if not task.likely:
+            self._judge(prompt, task, [task.healed.begun[0]])
+
+    def _fitting(self, task: _Task, others: Sequence[str], count: int) -> list[tuple[int, ...]]:
+        """The likeliest texts of region 1, those first that leave the fewest syntax errors beside ``others``."""
+        likeliest = heapq.nlargest(_PARSED, task.likely, key=lambda text: task.likely[text])
+        return sorted(likeliest, key=lambda text: self._errors(task, text, others))[:count]
+
+    def _errors(self, task: _Task, text: Sequence[int], others: Sequence[str]) -> int:
+        """Syntax errors with a text in region 1, the rest of its line included, and ``others`` in the others."""
+        assert task.around is not None
+        first = self.tokenizer.decode_lossy(text).removesuffix(task.rest)[len(task.healed.begun[0]) :]
+        return task.around.errors([first, *others])
+
+    def _repaired(self, task: _Task, before: str) -> list[str]:
+        """The likeliest texts of region 1 with brackets and colons put right, the rest of its line included."""
+        begun, line = task.healed.begun[0], before.rsplit("\n", 1)[-1]
+        fixed = line.removesuffix(begun)
+        found: dict[str, None] = {}
+        for tokens in heapq.nlargest(_REPAIRED, task.likely, key=lambda text: task.likely[text]):
+            text = self.tokenizer.decode_lossy(tokens).removesuffix(task.rest)
+            if "\n" not in text:
+                mended = repairs(fixed + text, len(line), task.rest)
+                found |= dict.fromkeys(whole.removeprefix(fixed) + task.rest for whole in mended)
+        return list(found)
+
+    def _text(self, task: _Task, region: int, guess: Guess) -> str:
+        """A guess as text, without what is known of the region; nothing for none."""
+        return self.tokenizer.decode_lossy(guess or [])[len(task.healed.begun[region]) :]
 
     def open(
         self, healed: MaskedText, single_line: bool, context: Sequence[str] = ()
@@ -273,7 +337,8 @@ class Infiller:
         document = Document([prefix, *map(self._pieces, later)])
         begun = healed.begun[0].encode()
         copier = Copier.behind(document, prefix)
-        return prompt, Opening(layout.writing_position, copier, begun, single_line), fresh
+        opening = Opening(layout.writing_position, copier, begun, single_line, tuple(prefix[-CONTEXT:]))
+        return prompt, opening, fresh
 
     def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
         """See `Writer.compare`."""
@@ -347,13 +412,44 @@ class Infiller:
         if new := set(made) - set(task.likely):
             task.likely |= zip(new, self.writer.judge(prompt, task.opening, list(new)), strict=True)
         others = alternatives[0][1:]
-        best = heapq.nlargest(_GUESSES, task.likely.items(), key=lambda item: item[1])
-        guessed = [[_guessed(self.tokenizer, text, begun, rest, value), *others] for text, value in best]
+        best = self._fitting(task, [fill.text for fill in others], _GUESSES)
+        guessed = [[_guessed(self.tokenizer, text, begun, rest, task.likely[text]), *others] for text in best]
         rated = [
             [replace(first, confidence=math.exp(task.likely[text]) if first.complete else 0.0), *others]
             for text, (first, *others) in zip(made, alternatives, strict=True)
         ]
         return [*rated, *guessed]
+
+    def _mended(self, task: _Task, masked: MaskedText, alternatives: list[list[Fill]]) -> list[list[Fill]]:
+        """The likeliest alternative with copies or repairs in those further regions that do not parse as they are."""
+        if task.around is None or len(masked.present) == 1:
+            return alternatives
+        fills, *more = alternatives
+        fills = [*fills]
+        (best,) = self._fitting(task, [fill.text for fill in fills[1:]], 1)
+        first = self.tokenizer.decode_lossy(best).removesuffix(task.rest)[len(task.healed.begun[0]) :]
+        for region in [*range(1, len(fills))] * _MENDINGS:
+            texts = [first, *(fill.text for fill in fills[1:])]
+            if not task.around.errors(texts):
+                break
+            options = self._options(masked.segments, region, fills[region].text)
+            rated = [task.around.errors([*texts[:region], text, *texts[region + 1 :]]) for text in options]
+            chosen = options[rated.index(min(rated))]
+            if chosen != fills[region].text:
+                fills[region] = replace(fills[region], text=chosen, complete=True, slots=())
+        return [fills, *more]
+
+    def _options(self, segments: Sequence[str], region: int, text: str) -> list[str]:
+        """What may stand in a further region, its present fill first."""
+        before, behind = "".join(segments[: region + 1]), "".join(segments[region + 1 :])
+        line, rest = before.rsplit("\n", 1)[-1], rest_of_line(behind)
+        found = dict.fromkeys([text, *copies(before, behind, _COPIES)])
+        for option in list(found)[:_REPAIRED]:
+            if "\n" not in option:
+                found |= dict.fromkeys(
+                    mended.removeprefix(line) for mended in repairs(line + option, len(line), rest)
+                )
+        return list(found)
 
     def _refuse_long(self, present: list[list[int]]) -> None:
         longest = max(map(len, present))
@@ -386,17 +482,24 @@ def _first(slots: Sequence[int], tokens: Sequence[Sequence[int]]) -> Tensor:
     return torch.cat(rows)
 
 
-def _ranked(fills: list[list[Fill]]) -> Alternatives:
-    """Different alternatives, those whose regions all end first, then by confidence."""
+def _ranked(fills: list[list[Fill]], around: Surroundings | None) -> Alternatives:
+    """Different alternatives: those whose regions all end first, then by syntax errors, then by confidence."""
     different = {tuple(fill.text for fill in regions): tuple(regions) for regions in reversed(fills)}
-    return tuple(sorted(different.values(), key=_rank, reverse=True))
+    return tuple(sorted(different.values(), key=lambda regions: _rank(regions, around), reverse=True))
 
 
-def _rank(regions: tuple[Fill, ...]) -> tuple[bool, float]:
+def _rank(regions: tuple[Fill, ...], around: Surroundings | None) -> tuple[bool, int, float]:
     joint = 1.0
     for fill in regions:
         joint *= fill.confidence
-    return all(fill.complete for fill in regions), joint
+    errors = around.errors([fill.text for fill in regions]) if around else 0
+    return all(fill.complete for fill in regions), -errors, joint
+
+
+def _beginnings(text: str) -> list[str]:
+    """A text, and its beginnings that end with a line."""
+    ends = [match.start() for match in re.finditer(r"\n(?=\s*\S)", text)]
+    return [text, *(text[:end] for end in ends)]
 
 
 def _wider(slots: list[int], fills: list[Fill]) -> list[int]:

@@ -13,7 +13,7 @@ import functools
 import itertools
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import tokenizers
@@ -80,6 +80,12 @@ class Tokenizer:
     def _encode_line(self, text: str) -> tuple[int, ...]:
         text.encode()  # the library would raise an unspecific TypeError
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, on all cores; raises UnicodeEncodeError for a lone surrogate."""
+        for text in texts:
+            text.encode()
+        return [each.ids for each in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of the ids, exactly; raises UndecodableTokens."""

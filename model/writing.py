@@ -2,8 +2,9 @@
 
 The encoder reads the text behind a region first and the text before it last; a mark then tells it that the region
 begins, and it was trained to go on up to the region's end. So it can write the region token by token, and it can say
-of any text how likely it is there. What it says is mixed with what the document suggests (`copying`), and kept to what
-is known: the first characters of the region, and whether it ends with the line.
+of any text how likely it is there. What it says is mixed with what the document suggests (`copying`) and with what
+the training corpus has counted (`ngrams`), and kept to what is known: the first characters of the region, and whether
+it ends with the line.
 """
 
 from __future__ import annotations
@@ -18,37 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dgemma_model.copying import LONGEST, Copier
+from dgemma_model.copying import Copier, Copy
 from dgemma_model.errors import Cancelled
+from dgemma_model.mixture import Evidence, Mixture
+from dgemma_model.ngrams import CONTEXT, Expected, NGrams
 from dgemma_model.runner import Prompt, Runner
 from dgemma_model.tokenizer import Tokenizer
 
 Probabilities = NDArray[numpy.float32]
 """Of every token of the vocabulary."""
-
-Shares = tuple[float, ...]
-"""What share the copying model has in the mixture, for a longest match of 0, 1, … `LONGEST` tokens."""
-
-# Fitted by `train.shares` to the bundled checkpoint.
-SHARES: Shares = (
-    0.0,
-    0.15,
-    0.28,
-    0.38,
-    0.42,
-    0.53,
-    0.56,
-    0.64,
-    0.67,
-    0.7,
-    0.7,
-    0.71,
-    0.74,
-    0.74,
-    0.74,
-    0.85,
-    0.9,
-)
 
 _IMPOSSIBLE = 1e-30
 
@@ -62,24 +41,53 @@ class Opening:
         copier: behind the text before the region.
         begun: the first bytes of the region, which are known.
         single_line: whether the region ends where its first line ends.
+        context: the last tokens before the region.
     """
 
     at: int
     copier: Copier
     begun: bytes
     single_line: bool
+    context: tuple[int, ...] = ()
 
     def then(self, token: int, text: bytes) -> Opening:
         """What is known once the next token, which stands for ``text``, has been written."""
-        return replace(self, copier=self.copier.then(token), begun=self.begun[len(text) :])
+        context = (*self.context, token)[-CONTEXT:]
+        return replace(self, copier=self.copier.then(token), begun=self.begun[len(text) :], context=context)
+
+
+class Chances(NamedTuple):
+    """A token's probabilities by the network, by copying and by counting."""
+
+    network: float
+    copying: float
+    counting: float
 
 
 class Comparison(NamedTuple):
-    """A token's probabilities by the encoder and by copying, and the length of the longest match behind the latter."""
+    """What was known before a token, and how likely each of the three found it."""
 
-    length: int
-    encoder: float
-    copying: float
+    evidence: Evidence
+    chances: Chances
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What is known behind some tokens, and what the document and the corpus make of it.
+
+    Attributes:
+        known: of the region.
+        network: probabilities of the next token.
+        ending: the network's probability of the region's end.
+        expected: by the counts, where there are any.
+    """
+
+    known: Opening
+    network: Probabilities
+    ending: float
+    copy: Copy
+    expected: Expected | None
+    evidence: Evidence
 
 
 class Tree:
@@ -116,11 +124,19 @@ class Tree:
 class Writer:
     """The encoder as an author and as a judge."""
 
-    def __init__(self, runner: Runner, tokenizer: Tokenizer, shares: Shares = SHARES) -> None:
-        assert len(shares) == LONGEST + 1
-        self._runner, self._tokenizer, self._shares = runner, tokenizer, shares
-        self._newlines = [i for i in range(tokenizer.vocab_size) if b"\n" in tokenizer.token_bytes(i)]
-        self._newline = frozenset(self._newlines)
+    def __init__(
+        self,
+        runner: Runner,
+        tokenizer: Tokenizer,
+        mixture: Mixture | None = None,
+        ngrams: NGrams | None = None,
+    ) -> None:
+        self._runner, self._tokenizer = runner, tokenizer
+        self._mixture, self._ngrams = mixture or Mixture(), ngrams
+        if ngrams is None:  # a share for nobody would make every likelihood too small
+            self._mixture = replace(self._mixture, counting=None)
+        self._newline = numpy.array([b"\n" in tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)])
+        self._newlines = numpy.flatnonzero(self._newline)
         self._never = sorted(tokenizer.special_ids - {tokenizer.end_id})
 
     def write(self, prompt: Prompt, opening: Opening, limit: int, cancelled: Callable[[], bool]) -> list[int]:
@@ -144,7 +160,7 @@ class Writer:
                 raise Cancelled
             at = torch.tensor([known.at + len(written)])
             (table,) = self._tables(self._runner.extend(prompt, torch.tensor([last]), at)[0])
-            last = int(self._mixed(table, known).argmax())
+            last = int(self._mixed(self._moment(table, known)).argmax())
             if last == self._tokenizer.end_id or len(written) == limit:
                 return written
             written.append(last)
@@ -163,10 +179,11 @@ class Writer:
         known = [opening]
         for token, parent in tree.edges:
             known.append(known[parent].then(token, self._tokenizer.token_bytes(token)))
+        moments = [self._moment(table, here) for table, here in zip(tables, known, strict=True)]
         likely = []
         for guess, path in zip(guesses, paths, strict=True):
             steps = zip(path, (*guess, self._tokenizer.end_id), strict=True)
-            chances = (self._chance(tables[node], known[node], token) for node, token in steps)
+            chances = (self._chance(moments[node], token) for node, token in steps)
             likely.append(sum(math.log(max(chance, _IMPOSSIBLE)) for chance in chances))
         return likely
 
@@ -178,20 +195,20 @@ class Writer:
         tree.add(text[:-1])
         expected = []
         for token, table in zip(text, self._read(prompt, opening.at, tree), strict=True):
-            expected.append((self._mixed(table, known), known))
+            expected.append((self._mixed(self._moment(table, known)), known))
             known = known.then(token, self._tokenizer.token_bytes(token))
         return expected
 
     def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
-        """How likely the encoder and the document find each token of a text, by themselves."""
+        """How likely network, document and corpus find each token of a text and its end, by themselves."""
         tree = Tree(self._tokenizer.write_id)
-        tree.add(text[:-1])
+        tree.add(text)
+        tables = self._read(prompt, opening.at, tree)
         found: list[Comparison] = []
-        copier = opening.copier
-        for token, table in zip(text, self._read(prompt, opening.at, tree), strict=True):
-            copy = copier.next()
-            found.append(Comparison(copy.length, float(table[token]), copy.weight(token)))
-            copier = copier.then(token)
+        for token, table in zip([*text, self._tokenizer.end_id], tables, strict=True):
+            moment = self._moment(table, opening)
+            found.append(Comparison(moment.evidence, self._chances(moment, token)))
+            opening = opening.then(token, self._tokenizer.token_bytes(token))
         return found
 
     def _read(self, prompt: Prompt, at: int, tree: Tree) -> NDArray[numpy.float32]:
@@ -199,30 +216,51 @@ class Writer:
         positions = torch.tensor(tree.depths) + at
         return self._tables(self._runner.peek(prompt, torch.tensor(tree.tokens), positions, tree.parents))
 
-    def _chance(self, network: Probabilities, known: Opening, token: int) -> float:
-        """What `_mixed` says of one token, without all the others where that is possible."""
-        if known.begun:
-            return float(self._mixed(network, known)[token])
-        if token in self._never or (known.single_line and token in self._newline):
-            return 0.0
+    def _moment(self, network: Probabilities, known: Opening) -> _Moment:
         copy = known.copier.next()
-        share = self._shares[copy.length]
-        chance = (1 - share) * float(network[token]) + share * copy.weight(token)
-        if known.single_line and token == self._tokenizer.end_id:
-            chance += (1 - share) * float(network[self._newlines].sum())
-            chance += share * sum(
-                copy.weight(other) for other in self._newline.intersection(copy.tokens.tolist())
-            )
-        return chance
+        expected = self._ngrams.next(known.context) if self._ngrams else None
+        order = expected.order if expected else 0
+        evidence = Evidence(copy.length, order, float(network.max()), float(copy.weights.max(initial=0)))
+        ending = float(network[self._tokenizer.end_id])
+        return _Moment(known, network, ending, copy, expected, evidence)
 
-    def _mixed(self, network: Probabilities, known: Opening) -> Probabilities:
-        copy = known.copier.next()
-        share = self._shares[copy.length]
-        mixed = network * (1 - share)
-        mixed[copy.tokens] += share * copy.weights
+    def _chance(self, moment: _Moment, token: int) -> float:
+        """One token's part of `_mixed`, without all the others where they do not matter."""
+        if moment.known.begun:
+            return float(self._mixed(moment)[token])
+        shares = self._mixture(moment.evidence)
+        return sum(share * chance for share, chance in zip(shares, self._chances(moment, token), strict=True))
+
+    def _chances(self, moment: _Moment, token: int) -> Chances:
+        end, copy = self._tokenizer.end_id, moment.copy
+        copying = copy.weight(token)
+        counting = moment.expected.of(token) if moment.expected else 0.0
+        if not moment.known.single_line:
+            counting = (1 - moment.ending) * counting + (moment.ending if token == end else 0.0)
+            return Chances(float(moment.network[token]), copying, counting)
+        if token != end:
+            possible = not self._newline[token]
+            return Chances(float(moment.network[token]) * possible, copying * possible, counting * possible)
+        return Chances(
+            moment.ending + float(moment.network[self._newlines].sum()),
+            float(copy.weights[self._newline[copy.tokens]].sum()),
+            moment.expected.among(self._newline) if moment.expected else 0.0,
+        )
+
+    def _mixed(self, moment: _Moment) -> Probabilities:
+        """Probabilities of all tokens, as far as they agree with what is known."""
+        known, copy, end = moment.known, moment.copy, self._tokenizer.end_id
+        shares = self._mixture(moment.evidence)
+        mixed = moment.network * shares.network
+        mixed[copy.tokens] += shares.copying * copy.weights
+        if moment.expected:
+            # Counts know lines, but not where a region of several ends: that is left to the network.
+            ending = 0.0 if known.single_line else moment.ending
+            mixed += shares.counting * (1 - ending) * moment.expected.table()
+            mixed[end] += shares.counting * ending
         mixed[self._never] = 0
         if known.single_line:
-            mixed[self._tokenizer.end_id] += mixed[self._newlines].sum()
+            mixed[end] += mixed[self._newlines].sum()
             mixed[self._newlines] = 0
         if known.begun:
             allowed = self._tokenizer.covering(known.begun)

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import tree_sitter_python
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node, Parser
 
 from dgemma_model.errors import ModelError
 from dgemma_model.layout import MaskedText
+from dgemma_model.parsing import PYTHON, count_errors
 from dgemma_model.train.examples import Cutter, Span
 
 _LONGEST = 120  # characters of a truth; longer lines are rare and mostly prose
@@ -28,7 +28,6 @@ _LONGEST_BLOCK = 300
 _SHORTEST_IDENTIFIER = 4
 _NEARBY = 60  # lines among which four regions lie
 _TRIES = 10_000  # for one case, before a package counts as one without such a region
-_PYTHON = Language(tree_sitter_python.language())
 
 _EXPRESSIONS = frozenset(
     {"attribute", "await", "binary_operator", "boolean_operator", "call", "comparison_operator"}
@@ -103,7 +102,7 @@ class Syntax:
 
     def __init__(self, text: str) -> None:
         self._text, self._data = text, text.encode("utf-8", "replace")
-        self._root = Parser(_PYTHON).parse(self._data).root_node
+        self._root = Parser(PYTHON).parse(self._data).root_node
 
     def around(self, offset: int) -> Iterator[Node]:
         """The nodes that hold a character, the innermost first."""
@@ -120,13 +119,7 @@ class Syntax:
 
     def errors(self) -> int:
         """How many places do not parse: ERROR and MISSING nodes."""
-        count, waiting = 0, [self._root]
-        while waiting:
-            node = waiting.pop()
-            count += node.is_error or node.is_missing
-            if node.has_error:  # most of a file has none, and is not walked
-                waiting.extend(node.children)
-        return count
+        return count_errors(self._root)
 
 
 def read_files(corpus: Path) -> Files:

@@ -28,6 +28,7 @@ from dgemma_model.load import BUNDLED
 from dgemma_model.train import plots
 from dgemma_model.train.baselines import baselines, corpus_texts
 from dgemma_model.train.calibration import calibration_error, coverage, fit, precision_and_coverage
+from dgemma_model.train.card import renew
 from dgemma_model.train.cases import Answer, Case, Files, Kind, Syntax, draw, halves, read_files
 from dgemma_model.train.train import keep_freed_memory
 
@@ -260,6 +261,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw PNGs; needs the extra train")
     parser.add_argument("--out", type=Path, help="metrics.json to write")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="model card whose table is made anew")
     return parser
 
 
@@ -298,7 +300,10 @@ def _run(arguments: argparse.Namespace) -> None:
             measure(infiller, options, others, kind, list(draw(files, kind, arguments.count, _SEED)))
         )
         print(f"{kind}: {measured[-1].scores[plots.MODEL]}", file=sys.stderr, flush=True)
-    _write(_report(measured, curve, seen), arguments.out)
+    report = _report(measured, curve, seen)
+    _write(report, arguments.out)
+    if arguments.card:
+        arguments.card.write_text(renew(arguments.card.read_text("utf-8"), report), "utf-8")
     if arguments.plots:
         _draw(measured, curve, seen, arguments.plots)
 

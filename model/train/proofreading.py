@@ -331,7 +331,7 @@ def main(argv: list[str] | None = None) -> None:
     weights = WEIGHTS
     if arguments.fit:
         unread = read_last(arguments.corpus / "train.jsonl", Recipe().seed, 4 * arguments.fit)
-        weights = fit(_windows(infiller, unread, arguments.fit))
+        weights = fit(_windows(infiller, [text for _, text in unread], arguments.fit))
         print(json.dumps(weights, indent=4))
     lines = (arguments.corpus / "held_out.jsonl").read_text("utf-8").splitlines()
     held_out = [json.loads(line)["text"] for line in lines]

@@ -162,14 +162,15 @@ class Stream:
                         yield row
 
 
-def read_last(corpus: Path, seed: int, count: int) -> list[str]:
-    """The files that training reads last in its first epoch."""
+def read_last(corpus: Path, seed: int, count: int) -> list[tuple[str, str]]:
+    """Package and text of the files that training reads last in its first epoch."""
     with corpus.open("rb") as file:
-        texts = []
+        found = []
         for offset in _order(_offsets(corpus), seed, 0)[-count:]:
             file.seek(offset)
-            texts.append(json.loads(file.readline())["text"])
-        return texts
+            entry = json.loads(file.readline())
+            found.append((entry["package"], entry["text"]))
+        return found
 
 
 def _order(lines: list[int], seed: int, epoch: int) -> list[int]:

@@ -10,6 +10,7 @@ import torch
 from dgemma_model.errors import Cancelled, ModelError
 from dgemma_model.infill import Draft, FillOptions, Infiller
 from dgemma_model.layout import MaskedText
+from dgemma_model.parsing import Surroundings
 from tests.model.tiny import infiller
 
 TWO = MaskedText(("def add(a, b):\n    return ", "\n\n\nprint(add(", "))\n"), ("", ""))
@@ -49,6 +50,23 @@ def test_alternatives_are_ranked_and_different() -> None:
     assert len(set(texts)) == len(texts)
     whole = [all(fill.complete for fill in fills) for fills in ranked]
     assert whole == sorted(whole, reverse=True)
+
+
+@pytest.mark.parametrize("masked", [TWO, MaskedText((LINES + "value = ", "\nprint(value)\n"), ("",))])
+def test_what_breaks_the_syntax_stands_behind_what_does_not(masked: MaskedText) -> None:
+    around = Surroundings(masked.segments)
+    ranked = drafts(masked, FillOptions(steps=1, alternatives=2, single_line=True))[-1].alternatives
+    whole = [fills for fills in ranked if all(fill.complete for fill in fills)]
+    errors = [around.errors([fill.text for fill in fills]) for fills in whole]
+    assert errors == sorted(errors)
+
+
+def test_a_guess_that_fits_is_taken_though_another_one_is_likelier() -> None:
+    """The line above goes on in the next one, which is no way to end a line before a dedent."""
+    before = "names = [\n    first,\n]\nothers = [\n    second,\n]\nmore = "
+    masked = MaskedText((before, "\nprint(names)\n"), ("",))
+    best = drafts(masked, FillOptions(steps=1, single_line=True))[-1].alternatives[0][0]
+    assert Surroundings(masked.segments).errors([best.text]) == 0
 
 
 def test_gentle_strength_begins_with_the_present_text() -> None:

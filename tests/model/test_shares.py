@@ -1,4 +1,4 @@
-"""How far the document is trusted, on tokens whose origin is known."""
+"""How far document and corpus are trusted, on tokens whose origin is known."""
 
 from __future__ import annotations
 
@@ -6,28 +6,34 @@ import random
 
 import pytest
 
-from dgemma_model.copying import LONGEST
-from dgemma_model.train.shares import fit
-from dgemma_model.writing import Comparison
+from dgemma_model.mixture import Evidence
+from dgemma_model.train.shares import bits, fit
+from dgemma_model.writing import Chances, Comparison
+
+# Three tokens may come; the three sources have these probabilities for each.
+TABLE = [Chances(0.05, 0.8, 0.1), Chances(0.4, 0.0, 0.85), Chances(0.55, 0.2, 0.05)]
+
+
+def drawn(evidence: Evidence, shares: tuple[float, float, float], count: int) -> list[Comparison]:
+    rng = random.Random(0)
+    mixed = [sum(s * c for s, c in zip(shares, chances, strict=True)) for chances in TABLE]
+    return [Comparison(evidence, chances) for chances in rng.choices(TABLE, mixed, k=count)]
 
 
 def test_the_shares_from_which_tokens_were_drawn_are_found() -> None:
-    rng = random.Random(0)
-    true = {2: 0.3, 8: 0.9}
-    # Three tokens may come: (encoder, copying) have these probabilities for each.
-    table = [(0.05, 0.8), (0.4, 0.0), (0.55, 0.2)]
-    drawn = []
-    for length, share in true.items():
-        mixed = [(1 - share) * encoder + share * copying for encoder, copying in table]
-        drawn += [Comparison(length, *pair) for pair in rng.choices(table, mixed, k=8000)]
-    shares = fit(drawn)
-    assert len(shares) == LONGEST + 1
-    assert shares[0] == 0
-    for length, share in true.items():
-        assert shares[length] == pytest.approx(share, abs=0.05)
+    truth = {
+        Evidence(0, 1, 0.5, 0.0): (0.8, 0.0, 0.2),
+        Evidence(2, 1, 0.5, 0.5): (0.6, 0.3, 0.1),
+        Evidence(16, 5, 0.5, 1.0): (0.1, 0.7, 0.2),
+    }
+    tokens = [token for evidence, shares in truth.items() for token in drawn(evidence, shares, 6000)]
+    mixture = fit(tokens)
+    for evidence, shares in truth.items():
+        assert mixture(evidence) == pytest.approx(shares, abs=0.07)
 
 
-def test_a_length_that_never_occurs_has_the_share_of_the_next_shorter_one() -> None:
-    shares = fit([Comparison(3, 0.01, 0.9)] * 5000)
-    assert shares[4:] == (shares[3],) * (LONGEST - 3)
-    assert shares[3] > 0.9
+def test_counts_that_help_lower_the_bits() -> None:
+    tokens = drawn(Evidence(0, 4, 0.5, 0.0), (0.2, 0.0, 0.8), 2000)
+    without = fit(tokens, counted=False)
+    assert without.counting is None
+    assert bits(fit(tokens), tokens) < bits(without, tokens)
