@@ -12,7 +12,7 @@ import pytest
 from dgemma_model.errors import ModelError
 from dgemma_model.ngrams import CONTEXT, FILE, LEVELS, NGrams
 from dgemma_model.train.ngrams import count, main, read, store
-from tests.model.tiny import tokenizer
+from tests.model.tiny import CHECKPOINT, tokenizer
 
 TOKENIZER = tokenizer()
 SHARED = "import numpy as np\n\n\ndef load(path):\n    with open(path) as file:\n        return file.read()\n"
@@ -122,6 +122,14 @@ def test_a_damaged_file_is_told_in_one_sentence(corpus: Path, tmp_path: Path) ->
     store(count(read(corpus, TOKENIZER), TOKENIZER.vocab_size, 1.0), tmp_path / FILE)
     with pytest.raises(ModelError, match="another model"):
         NGrams.of_checkpoint(tmp_path, TOKENIZER.vocab_size + 1)
+
+
+def test_the_bundled_counts_know_python() -> None:
+    bundled = NGrams.of_checkpoint(CHECKPOINT, TOKENIZER.vocab_size)
+    assert bundled is not None
+    for text, expected in {"import numpy as": " np", "for i in": " range"}.items():
+        table = bundled.next(TOKENIZER.encode(text)).table()
+        assert TOKENIZER.decode([int(table.argmax())]) == expected
 
 
 def test_levels_fall_from_one() -> None:
