@@ -103,7 +103,7 @@ class Proofread:
     """
 
     on_save: Annotated[bool, Flag()] = False
-    confidence: Annotated[float, Fraction()] = 0.75
+    confidence: Annotated[float, Fraction()] = 0.71
 
 
 @dataclass(frozen=True, slots=True)
