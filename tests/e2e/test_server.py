@@ -151,3 +151,24 @@ def last_draft(engine: LocalEngine, before: str, after: str) -> Draft:
     *_, last = engine.drafts((before, after), ("",), FillOptions(single_line=True), lambda: False)
     time.sleep(0.03)  # as a very fast typist
     return last
+
+
+def test_proofreading_replaces_single_words_and_signs_only(client: Client) -> None:
+    settings = {"dgemma": {"proofread": {"confidence": 0.0}}}
+    client.notify("workspace/didChangeConfiguration", {"settings": settings})
+    text = TEXT.replace("width * height\n", "width * hight\n")
+    uri = client.open(text, "file:///src/proofread.py")
+    client.ask("workspace/executeCommand", {"command": "dgemma.proofread", "arguments": [uri]})
+    hints = client.wait_for_notification("textDocument/publishDiagnostics")["diagnostics"]
+    assert hints, "whatever it is, something surprises most"
+    for hint in hints:
+        params = {"textDocument": {"uri": uri}, "range": hint["range"], "context": {"diagnostics": [hint]}}
+        (fix,) = [one for one in client.ask("textDocument/codeAction", params) if one["kind"] == "quickfix"]
+        (change,) = fix["edit"]["documentChanges"]
+        (edit,) = change["edits"]
+        assert edit["range"] == hint["range"]
+        assert " " not in edit["newText"]
+        after = applied(text, edit)
+        assert len(after) - len(text) == len(edit["newText"]) - (
+            hint["range"]["end"]["character"] - hint["range"]["start"]["character"]
+        )
