@@ -52,6 +52,22 @@ def end(ls: Server, token: Token | None, message: str | None = None) -> None:
         ls.work_done_progress.tokens.pop(token, None)
 
 
+async def unless_stopped(ls: Server, token: Token | None, task: asyncio.Future[Any]) -> None:
+    """Wait for some work, but not longer than until the user stops its bar.
+
+    Raises:
+        JsonRpcException: they have stopped it; the work goes on.
+    """
+    stopped = ls.work_done_progress.tokens.get(token) if token is not None else None
+    if stopped is None:
+        await asyncio.wait({task})
+        return
+    stop = asyncio.wrap_future(stopped)
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.cancelled() and not task.done():
+        raise failure(GIVEN_UP, lsp.LSPErrorCodes.RequestCancelled.value)
+
+
 class Bar:
     """A bar for one piece of work.
 
@@ -77,7 +93,7 @@ class Bar:
             await asyncio.wait({task}, timeout=MOMENT_SECONDS)
             if not task.done():
                 self._token = await begin(self._ls, self._title, cancellable=True)
-                await self._wait(task)
+                await unless_stopped(self._ls, self._token, task)
             return await task
         finally:
             task.cancel()
@@ -104,16 +120,6 @@ class Bar:
             share = min(100, 100 * step // self._steps)
             report = lsp.WorkDoneProgressReport(message=message, percentage=share)
             self._ls.work_done_progress.report(self._token, report)
-
-    async def _wait(self, task: asyncio.Future[Any]) -> None:
-        stopped = self._ls.work_done_progress.tokens.get(self._token) if self._token is not None else None
-        if stopped is None:
-            await asyncio.wait({task})
-            return
-        stop = asyncio.wrap_future(stopped)
-        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if stop.cancelled() and not task.done():
-            raise failure(GIVEN_UP, lsp.LSPErrorCodes.RequestCancelled.value)
 
 
 def draft_token(data: object) -> Token | None:

@@ -20,7 +20,7 @@ from dgemma_lsp import completion, lsp_edits, progress, proofreading
 from dgemma_lsp.actions import PROOFREAD, code_actions, resolve_code_action
 from dgemma_lsp.completion import accepted, editor_state, inline_completion
 from dgemma_lsp.documents import Documents
-from dgemma_lsp.engines.base import EngineError
+from dgemma_lsp.engines.base import EngineError, EngineInfo
 from dgemma_lsp.journal import state_folder
 from dgemma_lsp.lsp_edits import ACCEPTED
 from dgemma_lsp.preferences import PROJECT_FILE, Preferences
@@ -158,9 +158,13 @@ async def load_model(ls: Server) -> None:
     ls.tell(Status(State.LOADING))
     # Started first: a slow answer of the editor costs no time.
     loading = asyncio.create_task(ls.session.load())
-    token = await progress.begin(ls, "dgemma: loading the model")
+    token = await progress.begin(ls, "dgemma: loading the model", cancellable=True)
     try:
+        await progress.unless_stopped(ls, token, loading)
         info = await loading
+    except JsonRpcException:
+        result = "Loading was stopped; the next request loads the model."
+        await _stop_loading(ls, loading)
     except EngineError as error:
         result = "The model could not be loaded."
         ls.show_once(lsp.MessageType.Error, str(error))
@@ -173,6 +177,14 @@ async def load_model(ls: Server) -> None:
         ls.log(LogLevel.INFO, result)
         ls.tell(Status(State.READY))
     progress.end(ls, token, result)
+
+
+async def _stop_loading(ls: Server, loading: asyncio.Task[EngineInfo]) -> None:
+    await asyncio.to_thread(ls.close_session)
+    # The engine that was ended tells so, and nobody needs to hear it.
+    await asyncio.gather(loading, return_exceptions=True)
+    ls.open_session()
+    ls.tell(silent(Reason.NOT_LOADED.value))
 
 
 async def _leave_with(ls: Server, process_id: int) -> None:

@@ -23,6 +23,7 @@ class Reason(Enum):
     """Why a wish gets nothing, besides what text, files and fills can tell."""
 
     NOT_OPEN = "the document is not open"
+    NOT_LOADED = "loading the model was stopped"
     TURNED_OFF = "the server is turned off"
     NEWER = "a newer request has come"
     CHANGED = "the document has changed"

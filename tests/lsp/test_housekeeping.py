@@ -172,6 +172,26 @@ def test_a_long_fill_has_a_bar_that_stops_it(start_server: StartServer, log: Wor
     client.wait_for(lambda _: any(one["token"] == report["token"] for one in bars(client, "end")))
 
 
+def test_loading_can_be_stopped_and_the_next_request_loads_again(
+    start_server: StartServer, log: WorkerLog
+) -> None:
+    client = start_server("--load-delay", "2")
+    client.initialize(options={"status": True})
+    begun = client.wait_for_notification("$/progress")
+    assert begun["value"]["cancellable"] is True
+    log.await_entries("started")
+    client.notify("window/workDoneProgress/cancel", {"token": begun["token"]})
+    end = client.wait_for_notification("$/progress", lambda params: params["value"]["kind"] == "end")
+    assert end["value"]["message"] == "Loading was stopped; the next request loads the model."
+    stopped = {"state": "silent", "reason": "loading the model was stopped"}
+    client.wait_for_notification("dgemma/status", lambda params: params == stopped)
+    assert log.entries("ready") == []
+    assert client.complete(client.open(LINE), 1, 4)
+    assert len(log.entries("started")) == 2
+    assert client.shut_down() == 0
+    assert client.stderr == ""
+
+
 def test_a_quick_fill_has_no_bar(start_server: StartServer) -> None:
     client = start_server()
     client.initialize()
