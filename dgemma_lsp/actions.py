@@ -70,7 +70,9 @@ async def _rewrites(ls: Server, document: Snapshot, selected: Region) -> list[ls
     if not lsp_edits.resolves_edits(ls.client_capabilities):
         return []
     # Of a long document much may have to be parsed.
-    actions = await asyncio.to_thread(offered, document.text, language_of(document), selected)
+    actions = await asyncio.to_thread(
+        offered, document.text, language_of(document), selected, ls.preferences.of(document.path).markers
+    )
     found = [lsp_edits.code_action(document, selected, action) for action in actions]
     if Action.REWRITE in actions and lsp_edits.shows_disabled(ls.client_capabilities):
         found.append(lsp_edits.disabled_action(Action.INSTRUCT, NO_INSTRUCTIONS))
@@ -84,7 +86,12 @@ def _wants(only: Any, kind: str) -> bool:
 async def resolve_code_action(ls: Server, action: lsp.CodeAction) -> lsp.CodeAction:
     document, offer = _taken_up(ls, action)
     wanted = await asyncio.to_thread(
-        frames, offer.action, document.text, language_of(document), offer.selected
+        frames,
+        offer.action,
+        document.text,
+        language_of(document),
+        offer.selected,
+        ls.preferences.of(document.path).markers,
     )
     best = await _written(ls, document, offer.action, wanted, progress.draft_token(action.data))
     now, moved = _where_now(ls, document, wanted)

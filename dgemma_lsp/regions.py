@@ -108,28 +108,37 @@ class Frame:
     after: str = ""
 
 
-def offered(text: str, language: str | None, selected: Region) -> list[Action]:
+Markers = tuple[str, ...]
+"""What users write where something is to be filled in."""
+
+
+def offered(
+    text: str, language: str | None, selected: Region, markers: Markers | None = None
+) -> list[Action]:
     """The wishes that make sense where the user is.
 
     Args:
         text: the document.
         language: as editors call it.
         selected: the selection; empty at a cursor.
+        markers: None: the one that everybody may use.
     """
-    return [action for action in Action if _applies(action, text, language, selected)]
+    return [action for action in Action if _applies(action, text, language, selected, markers)]
 
 
-def frames(action: Action, text: str, language: str | None, selected: Region) -> tuple[Frame, ...]:
-    """What is to be filled, in order; nothing where the action makes no sense."""
+def frames(
+    action: Action, text: str, language: str | None, selected: Region, markers: Markers | None = None
+) -> tuple[Frame, ...]:
+    """What is to be filled, in order; nothing where the action makes no sense. For the arguments see `offered`."""
     cursor = selected.start
     match action:
         case Action.REWRITE | Action.REWRITE_GENTLY | Action.REWRITE_ANEW:
             return _frame(selection_region(text, selected.start, selected.end))
         case Action.FILL_FILE:
-            return tuple(map(Frame, holes(text, language)))
+            return tuple(map(Frame, holes(text, language, None, markers)))
         case Action.FILL_FUNCTION:
             function = enclosing_function(text, language, cursor)
-            return tuple(map(Frame, holes(text, language, function))) if function else ()
+            return tuple(map(Frame, holes(text, language, function, markers))) if function else ()
         case Action.COMPLETE_BLOCK:
             block = unfinished_block(text, language, cursor)
             return (_on_lines_of_its_own(text, block),) if block else ()
@@ -156,14 +165,19 @@ def framed(text: str, wanted: Sequence[Frame]) -> tuple[str, tuple[Region, ...]]
     return "".join([*parts, text[copied:]]), tuple(regions)
 
 
-def _applies(action: Action, text: str, language: str | None, selected: Region) -> bool:
+def _applies(
+    action: Action, text: str, language: str | None, selected: Region, markers: Markers | None
+) -> bool:
     if action is Action.FILL_FILE:  # it is enough to find one
-        return any(True for _ in _holes(text, syntax.find(language), Region(0, len(text))))
+        everywhere = Region(0, len(text))
+        markers = (syntax.marker(),) if markers is None else markers
+        found = _holes(text, syntax.find(language), everywhere, markers)
+        return any(True for _ in found)
     # Who has selected something means just that.
     at_cursor = action in (Action.COMPLETE_BLOCK, Action.SUGGEST_ARGUMENTS, Action.DOCUMENT)
     if at_cursor and selected.start < selected.end:
         return False
-    return bool(frames(action, text, language, selected))
+    return bool(frames(action, text, language, selected, markers))
 
 
 def _frame(region: Region | None) -> tuple[Frame, ...]:
@@ -173,25 +187,32 @@ def _frame(region: Region | None) -> tuple[Frame, ...]:
 # Placeholders
 
 
-def holes(text: str, language: str | None, within: Region | None = None) -> list[Region]:
+def holes(
+    text: str, language: str | None, within: Region | None = None, markers: Markers | None = None
+) -> list[Region]:
     """The placeholders, in order and apart from each other, `MOST_HOLES` at most.
 
     Args:
         text: the document.
         language: as editors call it; in one that we do not know only markers are placeholders.
         within: where to look.
+        markers: None: the one that everybody may use.
     """
-    found = _holes(text, syntax.find(language), within or Region(0, len(text)))
+    markers = (syntax.marker(),) if markers is None else markers
+    found = _holes(text, syntax.find(language), within or Region(0, len(text)), markers)
     return list(islice(_apart(found), MOST_HOLES))
 
 
-def _holes(text: str, language: Language | None, within: Region) -> Iterator[Region]:
+def _holes(text: str, language: Language | None, within: Region, markers: Markers) -> Iterator[Region]:
     """In order, perhaps one inside of the other."""
-    hints = re.compile("|".join(map(re.escape, (syntax.marker(), *(language.hints if language else ())))))
+    words = (*markers, *(language.hints if language else ()))
+    if not words:
+        return
+    hints = re.compile("|".join(map(re.escape, words)))
     at = within.start
     # A long text is parsed from hint to hint, and no farther than somebody wants to know.
     while hint := hints.search(text, at, within.end):
-        end, found = _holes_near(text, language, hint.start())
+        end, found = _holes_near(text, language, hint.start(), markers)
         yield from sorted(
             (one for one in found if at <= one.start and one.end <= within.end),
             key=lambda one: (one.start, -one.end),
@@ -199,20 +220,22 @@ def _holes(text: str, language: Language | None, within: Region) -> Iterator[Reg
         at = max(end, hint.end())
 
 
-def _holes_near(text: str, language: Language | None, at: int) -> tuple[int, list[Region]]:
+def _holes_near(text: str, language: Language | None, at: int, markers: Markers) -> tuple[int, list[Region]]:
     """The placeholders around a place, and how far they have been looked for."""
     if language is None:
-        return len(text), _markers(text, Region(0, len(text)))
+        return len(text), _markers(text, Region(0, len(text)), markers)
     excerpt = next(syntax.excerpts(text, language, Region(at, at)))
-    found = [*_markers(text, excerpt.body), *_placeholders(excerpt)]
+    found = [*_markers(text, excerpt.body, markers), *_placeholders(excerpt)]
     for node, inner in _fences(excerpt):
-        inside = holes(text[node.start : node.end], inner)
+        inside = holes(text[node.start : node.end], inner, None, markers)
         found += [_shifted(region, node.start) for region in inside]
     return excerpt.body.end, found
 
 
-def _markers(text: str, within: Region) -> list[Region]:
-    marked = re.compile(re.escape(syntax.marker())).finditer(text, within.start, within.end)
+def _markers(text: str, within: Region, markers: Markers) -> list[Region]:
+    if not markers:
+        return []
+    marked = re.compile("|".join(map(re.escape, markers))).finditer(text, within.start, within.end)
     return [Region(*one.span()) for one in marked]
 
 

@@ -120,6 +120,7 @@ class Settings:
         proofread: hints at what may be wrong.
         context: whether other open documents are looked at for what may be copied; never those that are excluded.
         languages: where anything is offered, as editors call them; the bundled model was trained for Python only.
+        markers: what you write where something is to be filled in.
         exclude: documents that nothing is read from or computed in, as in a ``.gitignore``.
         alternatives: how many completions are offered when the user asks for them.
         seed: of the noise; the same seed gives the same fills.
@@ -139,6 +140,7 @@ class Settings:
     proofread: Proofread = field(default_factory=Proofread)
     context: Annotated[bool, Flag()] = True
     languages: Annotated[tuple[str, ...], Names()] = ("python",)
+    markers: Annotated[tuple[str, ...], Names()] = ("⟨fill⟩",)
     exclude: Annotated[tuple[str, ...], Globs(), Machine()] = (
         "**/.env*",
         "**/*.pem",

@@ -541,3 +541,14 @@ def test_strings_and_comments_need_not_be_read() -> None:
 def test_a_language_that_is_not_known_is_read_as_a_whole() -> None:
     assert quiet_regions("# x\n", "cobol") == []
     assert lines_to_read(" # x\n\n", []) == [Region(1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("markers", "found"),
+    [((), []), (("<FILL>",), ["<FILL>", "<FILL>"]), (("<FILL>", "⟨fill⟩"), ["<FILL>", "⟨fill⟩", "<FILL>"])],
+)
+def test_markers_may_be_others(markers: tuple[str, ...], found: list[str]) -> None:
+    text = "a = <FILL>\nb = ⟨fill⟩\n\n\ndef f():\n    return <FILL>\n"
+    assert [text[one.start : one.end] for one in holes(text, "python", None, markers)] == found
+    offers = offered(text, "python", Region(0, 0), markers)
+    assert (Action.FILL_FILE in offers) is bool(found)

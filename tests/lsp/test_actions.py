@@ -222,3 +222,12 @@ def test_by_default_nothing_is_offered_beside_python_not_even_a_rewrite(start_se
     selected = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 6}}
     params = {"textDocument": {"uri": uri}, "range": selected, "context": {"diagnostics": []}}
     assert client.ask("textDocument/codeAction", params) == []
+
+
+def test_the_user_may_write_other_markers(start_server: StartServer) -> None:
+    client = start_server("--text", "value_{n}")
+    client.initialize(options={"markers": ["<FILL>"]})
+    title = "Fill all holes in this file"
+    assert (
+        Editor(client, "utf-16").done("aˇ = <FILL>\nb = '⟨fill⟩'\n", title) == "a = value_0\nb = '⟨fill⟩'\n"
+    )
