@@ -53,10 +53,7 @@ export class Server implements Disposable {
   /** Start it, or end it and start it again; one after the other, however often it is called. */
   restart(): Promise<void> {
     this.crashes = [];
-    return this.queue(async () => {
-      await this.end();
-      await this.begin();
-    });
+    return this.queue(() => this.beginAnew());
   }
 
   stop(): Promise<void> {
@@ -81,6 +78,11 @@ export class Server implements Disposable {
   private queue(work: () => Promise<void>): Promise<void> {
     this.turn = this.turn.then(work, work);
     return this.turn;
+  }
+
+  private async beginAnew(): Promise<void> {
+    await this.end();
+    await this.begin();
   }
 
   private async begin(): Promise<void> {
@@ -176,7 +178,7 @@ export class Server implements Disposable {
       this.fail(`The server ${process.obituary()}, ${this.crashes.length} times in a row.`);
     } else {
       // After the client has noticed, too, that its server is gone.
-      setTimeout(() => void this.queue(() => this.begin()), 0);
+      setTimeout(() => void this.queue(() => this.beginAnew()), 0);
     }
   }
 
