@@ -14,6 +14,17 @@ from tests.e2e.vscode.editor import CodeServer, Window
 
 CRASH = "import sys; sys.exit('ModuleNotFoundError: No module named pygls')"
 
+GREETS_AND_DIES = """
+import json, sys
+length = int(sys.stdin.buffer.readline().split()[1])
+sys.stdin.buffer.readline()
+request = json.loads(sys.stdin.buffer.read(length))
+answer = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": {"capabilities": {}}})
+print(f"Content-Length: {len(answer)}\\r\\n\\r\\n{answer}", end="", flush=True)
+sys.stdin.buffer.readline()
+sys.exit("MemoryError")
+"""
+
 CASES = {
     "no server is installed": (
         {},
@@ -30,6 +41,12 @@ CASES = {
     "the server crashes at start": (
         {"dgemma.server.command": [sys.executable, "-c", CRASH]},
         "ended with status 1 (ModuleNotFoundError: No module named pygls)",
+        ["Restart", "Show Log", "Doctor"],
+        "failed",
+    ),
+    "the server ends again and again": (
+        {"dgemma.server.command": [sys.executable, "-c", GREETS_AND_DIES]},
+        "ended with status 1 (MemoryError), 4 times in a row",
         ["Restart", "Show Log", "Doctor"],
         "failed",
     ),
