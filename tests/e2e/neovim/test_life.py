@@ -51,6 +51,12 @@ def test_loading_is_shown_and_typing_does_not_wait(open_editor: OpenEditor) -> N
     editor.wait_for_screen("print(x)")
 
 
+def test_who_types_before_the_server_is_there_gets_ghost_text_all_the_same(open_editor: OpenEditor) -> None:
+    editor = open_editor(b"x = 1\n", "--load-delay", "0.5", "--text", "print(x)", attached=False)
+    editor.type("o")
+    editor.wait_for_screen("print(x)")
+
+
 def test_a_failure_of_the_model_does_not_stop_the_user(open_editor: OpenEditor) -> None:
     reason = (
         "The folder of the model, which has a very long name indeed, does not hold any weights at all. " * 3

@@ -37,6 +37,10 @@ function M.attach(buf, client)
   states[buf] = state
   inline.attach(buf, client.id, false)
   settle(buf, state)
+  -- Who is typing already is not to type once more before something is asked for.
+  if vim.api.nvim_get_current_buf() == buf and vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
+    vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = buf, modeline = false })
+  end
   if state.by_core then
     vim.api.nvim_create_autocmd('InsertLeave', {
       group = vim.api.nvim_create_augroup('dgemma.completion:' .. buf, {}),
