@@ -142,7 +142,8 @@ async def _written(
         raise failure("The server is turned off by its setting enable.")
     settings = ls.preferences.of(document.path)
     text, regions = framed(document.text, wanted)
-    bar = progress.Bar(ls, f"dgemma: {action.value}", settings.steps, drafts)
+    ranges = [document.range(frame.region) for frame in wanted]
+    bar = progress.Bar(ls, f"dgemma: {action.value}", settings.steps, drafts, ranges)
     try:
         masked = MaskedDocument(text, regions, document.path, document.language)
         with ls.filling():

@@ -1,15 +1,15 @@
 """Bars in the editor for what takes longer than a moment, which the user can stop, and drafts as they come.
 
 An editor that wants to watch the canvas resolve puts a ``partialResultToken`` into the data of the code action that
-it resolves, and gets a ``$/progress`` for each denoising step: {"step", "final", "texts", "confidences"}, one text for
-each region, in the order of the edits.
+it resolves, and gets a ``$/progress`` for each denoising step: {"step", "final", "ranges", "texts", "confidences"}, one
+range and one text for each region, in the order of the edits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -76,10 +76,19 @@ class Bar:
         title: of the bar.
         steps: that the work takes at most.
         drafts: where the editor wants to have the drafts; None: nowhere.
+        ranges: of the regions that the drafts are for.
     """
 
-    def __init__(self, ls: Server, title: str, steps: int, drafts: Token | None = None) -> None:
+    def __init__(
+        self,
+        ls: Server,
+        title: str,
+        steps: int,
+        drafts: Token | None = None,
+        ranges: Sequence[lsp.Range] = (),
+    ) -> None:
         self._ls, self._title, self._steps, self._drafts = ls, title, steps, drafts
+        self._ranges = ranges
         self._token: Token | None = None
 
     async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
@@ -107,6 +116,7 @@ class Bar:
             value = {
                 "step": draft.step,
                 "final": draft.final,
+                "ranges": self._ranges,
                 "texts": [fill.text for fill in best],
                 "confidences": [fill.confidence for fill in best],
             }

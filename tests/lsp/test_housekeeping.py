@@ -210,6 +210,11 @@ def test_drafts_come_to_whoever_wants_them(start_server: StartServer) -> None:
     assert [draft["step"] for draft in drafts] == [1, 2, 3, 4]
     assert drafts[-1]["final"] is True
     assert drafts[-1]["texts"] == ["value_0", "value_1"]
+    for draft in drafts:
+        assert [(one["start"]["line"], one["start"]["character"]) for one in draft["ranges"]] == [
+            (0, 4),
+            (1, 4),
+        ]
 
 
 # Notebooks
