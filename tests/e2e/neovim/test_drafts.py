@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import pytest
 
 from tests.e2e.neovim.conftest import OpenEditor
 from tests.e2e.neovim.editor import Editor
-
-pytestmark = pytest.mark.skipif(
-    find_spec("dgemma_lsp.progress") is None, reason="this server sends no drafts and cannot proofread"
-)
 
 Saved = Callable[[Editor], bytes]
 Keep = Callable[[Editor, str], None]
@@ -39,6 +34,19 @@ def test_a_rewrite_is_seen_while_it_resolves(open_editor: OpenEditor, saved: Sav
     editor.wait(lambda: saved(editor) == FILE.replace(b"wrong", b"right"), "the rewritten word")
     editor.type("u")
     assert saved(editor) == FILE
+
+
+def test_all_holes_are_seen_while_they_resolve(open_editor: OpenEditor, keep: Keep) -> None:
+    content = (
+        b'x = \xe2\x9f\xa8fill\xe2\x9f\xa9\ny = \xe2\x9f\xa8fill\xe2\x9f\xa9\n# fake: {"step_delay": 0.3}\n'
+    )
+    editor = open_editor(content, "--text", "right{n}")
+    editor.command("Dgemma holes")
+    editor.wait_for_screen("x = ⟨fill⟩right0")
+    editor.wait_for_screen("y = ⟨fill⟩right1")
+    assert editor.shows("DiffText")
+    keep(editor, "drafts of holes")
+    editor.wait_for_screen("2 changes;")
 
 
 def test_the_key_that_rejects_gives_up_a_draft(open_editor: OpenEditor, saved: Saved) -> None:

@@ -32,7 +32,6 @@ local ACTIONS = {
 ---@class dgemma.Work
 ---@field client vim.lsp.Client
 ---@field buf integer
----@field asked_for lsp.Range
 ---@field token string Under which the server sends drafts.
 ---@field request? integer
 
@@ -170,13 +169,12 @@ end
 
 ---@param buf integer
 ---@param client vim.lsp.Client
----@param asked_for lsp.Range
 ---@return dgemma.Work
-local function begin(buf, client, asked_for)
+local function begin(buf, client)
   M.cancel(buf)
   count = count + 1
   local token = TOKEN .. count
-  local work = { client = client, buf = buf, asked_for = asked_for, token = token }
+  local work = { client = client, buf = buf, token = token }
   works[buf] = work
   preview.wait(buf, client.offset_encoding, function()
     M.cancel(buf)
@@ -225,7 +223,7 @@ function M.run(name, where)
   if not client or not asked_for then
     return
   end
-  local known, work = ACTIONS[name], begin(buf, client, asked_for)
+  local known, work = ACTIONS[name], begin(buf, client)
   local params = {
     textDocument = vim.lsp.util.make_text_document_params(buf),
     range = asked_for,
@@ -244,16 +242,14 @@ function M.run(name, where)
 end
 
 ---@class dgemma.Draft
----@field texts string[] One for each region.
----@field ranges? lsp.Range[] Not given: the only region is what was asked for.
+---@field ranges lsp.Range[]
+---@field texts string[] One for each range.
 
----@param work dgemma.Work
 ---@param draft dgemma.Draft
 ---@return lsp.TextEdit[]
-local function edits_of_draft(work, draft)
-  local ranges = draft.ranges or (#draft.texts == 1 and { work.asked_for } or {})
+local function edits_of_draft(draft)
   local edits = {} ---@type lsp.TextEdit[]
-  for index, place in ipairs(ranges) do
+  for index, place in ipairs(draft.ranges) do
     table.insert(edits, { range = place, newText = draft.texts[index] })
   end
   return edits
@@ -266,7 +262,7 @@ function M.draft(params)
   local token, draft = params.token, params.value --[[@as dgemma.Draft]]
   for buf, work in pairs(works) do
     if work.token == token then
-      preview.draft(buf, edits_of_draft(work, draft))
+      preview.draft(buf, edits_of_draft(draft))
       return true
     end
   end
