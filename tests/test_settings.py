@@ -28,6 +28,7 @@ from dgemma_lsp.settings import (
     read_environment,
     settled,
 )
+from docs.neovim_settings import HELP, with_settings
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -348,3 +349,8 @@ def test_the_schema_allows_what_is_accepted_and_nothing_else(leaf: Leaf, value: 
         assert not is_valid(value, leaf.rule.schema) or leaf.name == "exclude"
     else:
         assert is_valid(value, leaf.rule.schema)
+
+
+def test_the_help_of_neovim_tells_the_settings() -> None:
+    text = HELP.read_text("utf-8")
+    assert with_settings(text) == text, "run python -m docs.neovim_settings"
