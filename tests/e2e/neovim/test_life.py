@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dgemma_lsp import __version__
 from tests.e2e.neovim.conftest import OpenEditor
 from tests.e2e.neovim.editor import Editor, descendants
 from tests.e2e.neovim.user import PLUGIN
@@ -197,6 +198,13 @@ def test_checkhealth_says_what_is_there(open_editor: OpenEditor, bundled: list[s
     assert "WARN" not in said
     for part in (bundled[0], "dgemma-lsp 0.", "Python 3.", "client 1", "announces inline completion"):
         assert part in said
+
+
+def test_the_doctor_says_how_fast_a_fill_is(open_editor: OpenEditor, bundled: list[str]) -> None:
+    editor = open_editor(b"x = 1\n", cmd=bundled)
+    editor.command("Dgemma doctor")
+    editor.wait_for_screen("a fill ")
+    assert f"dgemma-lsp {__version__}" in "\n".join(editor.lines)
 
 
 def test_nothing_is_loaded_before_it_is_needed(open_editor: OpenEditor) -> None:

@@ -66,6 +66,7 @@ local SUBCOMMANDS = {
   toggle = scoped('toggle'),
   restart = plain('restart'),
   install = plain('install'),
+  doctor = plain('doctor'),
   log = plain('log'),
   status = {
     run = function()

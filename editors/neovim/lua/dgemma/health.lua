@@ -47,18 +47,6 @@ local function check_neovim()
   end
 end
 
----@param path string
----@return string[] # The configured command, asking for its version instead of a session.
-local function version_command(path)
-  local words = { path }
-  for _, word in ipairs(vim.list_slice(require('dgemma.config').get().cmd, 2)) do
-    if word ~= '--stdio' then
-      table.insert(words, word)
-    end
-  end
-  return vim.list_extend(words, { '--version' })
-end
-
 local function check_server()
   health.start('dgemma: server')
   local path = require('dgemma.server').executable()
@@ -71,11 +59,12 @@ local function check_server()
     return
   end
   health.ok(path)
-  local version, reason = ask(version_command(path))
+  local command = require('dgemma.server').command_for('--version')
+  local version, reason = ask(command)
   if version then
     health.ok(version)
   else
-    health.error(('`%s` failed: %s'):format(table.concat(version_command(path), ' '), reason), {
+    health.error(('`%s` failed: %s'):format(table.concat(command, ' '), reason), {
       'pipx reinstall dgemma-lsp, or uv tool install --reinstall dgemma-lsp',
       'then :Dgemma restart',
     })

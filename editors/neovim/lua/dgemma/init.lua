@@ -173,6 +173,11 @@ function M.install()
   require('dgemma.installer').run()
 end
 
+--- Have the server look at this machine and time a fill, in a window of its own.
+function M.doctor()
+  require('dgemma.terminal').run(require('dgemma.server').command_for('doctor'))
+end
+
 --- Show what the server has said.
 function M.log()
   require('dgemma.messages').open_log()

@@ -27,18 +27,14 @@ end
 
 ---@param words string[]
 local function run(words)
-  vim.cmd.new()
-  vim.fn.jobstart(words, {
-    term = true,
-    on_exit = function(_, code)
-      if code == 0 then
-        messages.say('the server is installed')
-        require('dgemma.server').restart()
-      else
-        messages.say(('`%s` failed; its window says why'):format(table.concat(words, ' ')), vim.log.levels.ERROR)
-      end
-    end,
-  })
+  require('dgemma.terminal').run(words, function(code)
+    if code == 0 then
+      messages.say('the server is installed')
+      require('dgemma.server').restart()
+    else
+      messages.say(('`%s` failed; its window says why'):format(table.concat(words, ' ')), vim.log.levels.ERROR)
+    end
+  end)
 end
 
 --- Ask whether the server is to be installed; if so, do it in a terminal window.

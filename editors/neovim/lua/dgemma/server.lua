@@ -48,6 +48,19 @@ function M.find_root(buf, on_dir)
   on_dir(vim.fs.root(buf, ROOT_MARKERS))
 end
 
+--- The configured command, asked for something else than a session.
+---@param argument string
+---@return string[]
+function M.command_for(argument)
+  local words = { M.executable() or config.get().cmd[1] }
+  for _, word in ipairs(vim.list_slice(config.get().cmd, 2)) do
+    if word ~= '--stdio' then
+      table.insert(words, word)
+    end
+  end
+  return vim.list_extend(words, { argument })
+end
+
 --- What became of a server that nobody has stopped, in words of ours: Neovim's do not say what to do.
 ---@param dispatchers vim.lsp.rpc.Dispatchers
 ---@return vim.lsp.rpc.Dispatchers
