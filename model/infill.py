@@ -191,7 +191,7 @@ class Infiller:
     def drafts(
         self, masked: MaskedText, options: FillOptions, cancelled: Callable[[], bool]
     ) -> Iterator[Draft]:
-        """Denoise all regions together; the canvas is widened, and denoised anew, while a region does not end in it.
+        """Denoise all regions together; once more, with more slots, where a region does not end in its own.
 
         Raises:
             Cancelled: ``cancelled`` answered True.
@@ -199,7 +199,7 @@ class Infiller:
         """
         started, steps = time.perf_counter(), 0
         task = self._task(masked, options, cancelled)
-        while True:
+        for widened in (False, True):
             layout = lay_out(task.healed, task.slots, self.tokenizer, self.budget)
             prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
             task.encoded += fresh
@@ -208,7 +208,7 @@ class Infiller:
             for state in denoise(self.runner, prompt, canvas, self.tokenizer.end_id, schedule, cancelled):
                 steps += 1
                 fills = [self._fills(state, canvas, row, task) for row in range(options.alternatives)]
-                wider = _wider(task.slots, fills[0]) if state.final else task.slots
+                wider = task.slots if widened or not state.final else _wider(task.slots, fills[0])
                 final = state.final and wider == task.slots
                 if final:
                     fills = self._judged(prompt, task, self._mended(task, masked, fills))
@@ -259,7 +259,7 @@ class Infiller:
         if options.strength >= 1:
             task.around = Surroundings(masked.segments)
             self._guess(task, masked, options, cancelled)
-            task.slots = [bucket(0 if guess is None else len(guess) + 1) for guess in task.guesses]
+            task.slots = [_width(guess) for guess in task.guesses]
         return task
 
     def _guess(
@@ -270,7 +270,11 @@ class Infiller:
         Region 1 begins with the likeliest of some copies and of what the encoder writes; the others, which the
         encoder cannot reach, with a copy.
         """
-        prompt, task.opening, task.encoded = self.open(task.healed, options.single_line, options.context)
+        further = [self._copy(masked, task.healed, n) for n in range(1, len(masked.present))]
+        # With the widths that the canvas will have: the text behind region 1 is then encoded once for both.
+        slots = [BUCKETS[0], *map(_width, further)]
+        opened = self.open(task.healed, options.single_line, options.context, slots)
+        prompt, task.opening, task.encoded = opened
         begun, (first, *later) = task.healed.begun[0], masked.segments
         behind = "".join(later)
         task.rest = rest_of_line(behind) if options.single_line else ""
@@ -280,7 +284,6 @@ class Infiller:
         lines += _beginnings(self.tokenizer.decode_lossy(written))
         texts = dict.fromkeys(whole for line in lines for whole in ending(line, len(begun), task.rest))
         self._judge(prompt, task, list(texts)[:_OFFERED] or [begun])
-        further = [self._copy(masked, task.healed, n) for n in range(1, len(masked.present))]
         others = [self._text(task, n, guess) for n, guess in enumerate(further, 1)]
         if self._errors(task, self._fitting(task, others, 1)[0], others):
             self._judge(prompt, task, self._repaired(task, first))
@@ -326,10 +329,15 @@ class Infiller:
         return self.tokenizer.decode_lossy(guess or [])[len(task.healed.begun[region]) :]
 
     def open(
-        self, healed: MaskedText, single_line: bool, context: Sequence[str] = ()
+        self,
+        healed: MaskedText,
+        single_line: bool,
+        context: Sequence[str] = (),
+        slots: Sequence[int] | None = None,
     ) -> tuple[Prompt, Opening, int]:
         """The encoded prompt of a healed text, what is known of region 1, and the number of tokens encoded for it."""
-        layout = lay_out(healed, [BUCKETS[0]] * len(healed.present), self.tokenizer, self.budget)
+        widths = slots or [BUCKETS[0]] * len(healed.present)
+        layout = lay_out(healed, widths, self.tokenizer, self.budget)
         prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
         before, behind = _REACH
         prefix = self._pieces(healed.segments[0][-before:])
@@ -502,13 +510,18 @@ def _beginnings(text: str) -> list[str]:
     return [text, *(text[:end] for end in ends)]
 
 
+def _width(guess: Guess) -> int:
+    """Slots of a region that begins with a guess."""
+    return bucket(0 if guess is None else len(guess) + 1)
+
+
 def _wider(slots: list[int], fills: list[Fill]) -> list[int]:
-    """Twice the slots for each region that did not end; at most 64, beyond which a small model only rambles."""
+    """64 slots for each region that did not end; with more of them a small model only rambles.
+
+    At once, since every change of a width moves the text behind it, which has to be encoded anew.
+    """
     limit = BUCKETS[2]
-    return [
-        width if fill.complete or width >= limit else min(limit, 2 * width)
-        for width, fill in zip(slots, fills, strict=True)
-    ]
+    return [width if fill.complete else max(limit, width) for width, fill in zip(slots, fills, strict=True)]
 
 
 def _budget(folder: Path) -> Budget:

@@ -36,6 +36,21 @@ def test_a_region_that_does_not_end_gets_more_room_up_to_a_limit() -> None:
     assert all(fill.complete or len(fill.slots) == 64 for fill in fills)
 
 
+@pytest.mark.parametrize("regions", [1, 2, 8])
+def test_a_request_reads_the_text_around_its_regions_twice_at_most(
+    regions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = infiller()
+    read: list[int] = []
+    store = own.runner.store
+    monkeypatch.setattr(own.runner, "store", lambda *given: read.append(len(given[1])) or store(*given))
+    lines = LINES.splitlines(keepends=True)
+    segments = [line.removesuffix("other)\n") for line in lines[: regions + 1]]
+    made = drafts(MaskedText(tuple(segments), ("",) * regions), FillOptions(steps=2), own)
+    assert made[-1].final
+    assert 1 <= len(read) <= 2
+
+
 def test_the_same_request_gives_the_same_fill_with_a_warm_cache() -> None:
     own = infiller()
     cold, warm = (drafts(TWO, FillOptions(steps=3, seed=5), own)[-1] for _ in range(2))
