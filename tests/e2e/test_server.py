@@ -82,7 +82,7 @@ def rewritten(client: Client, uri: str, line: int) -> list[Message]:
     start = {"line": line, "character": len(("first: ", "second: ", "third: ")[line])}
     range_ = {"start": start, "end": {"line": line + 1, "character": 0}}
     params = {"textDocument": {"uri": uri}, "range": range_, "context": {"diagnostics": []}}
-    (action,) = client.ask("textDocument/codeAction", params)
+    action, *_ = client.ask("textDocument/codeAction", params)
     try:
         (change,) = client.ask("codeAction/resolve", action)["edit"]["documentChanges"]
     except ResponseError as error:
