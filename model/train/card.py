@@ -33,10 +33,9 @@ def table(report: Mapping[str, Any]) -> str:
         shown = numbers["at 60 % precision"]["coverage"]
         error = numbers.get("calibrated error", numbers["calibration error"])
         rest = [f"{model['parses']:.0%}", f"{model['length_error']:.0f}", f"{model['milliseconds']:.0f}"]
-        lines.append(
-            " | ".join([kind, str(model["regions"]), *answers, *rest, f"{shown:.0%}", f"{error:.2f}"])
-        )
-    return "".join(f"| {line} |\n" for line in lines).replace("%", " %")
+        row = [kind, str(model["regions"]), *answers, *rest, f"{shown:.0%}", f"{error:.2f}"]
+        lines.append(" | ".join(row).replace("%", " %"))
+    return "".join(f"| {line} |\n" for line in lines)
 
 
 def renew(card: str, report: Mapping[str, Any]) -> str:
