@@ -236,6 +236,13 @@ class Window:
         return str(self.page.evaluate(GHOST_TEXT)).replace("\xa0", " ")
 
     @property
+    def decorations(self) -> str:
+        """What decorations write behind the text."""
+        script = """() => [...document.querySelectorAll('.view-line span')]
+          .map(element => getComputedStyle(element, '::after').content).join(' ')"""
+        return str(self.page.evaluate(script))
+
+    @property
     def status(self) -> str:
         """What the status bar says to a screen reader."""
         item = self.page.locator('.statusbar-item[id*="dgemma"]').first

@@ -12,7 +12,7 @@ from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
 from tests.e2e.vscode.editor import CodeServer, Window, wait_until
 from tests.fake_worker import WorkerLog
 
-FILES = ("complete.py", "rewrite.py", "holes.py", "slow.py")
+FILES = ("complete.py", "rewrite.py", "holes.py", "slow.py", "proof.py")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,47 @@ def test_the_editors_own_menu_leads_to_the_comparison(window: Window) -> None:
     window.comparison.wait_for(state="hidden")
 
 
+def test_a_rewrite_may_be_gentle_or_from_scratch(window: Window, worker_log: WorkerLog) -> None:
+    window.open_file("rewrite.py")
+    window.select((4, 12), (4, 23))
+    window.press("Control+Shift+r")
+    rows = window.page.locator(".action-widget .monaco-list-row")
+    rows.filter(has_text="Rewrite selection gently").wait_for()
+    assert rows.filter(has_text="Rewrite selection from scratch").count() == 1
+    rows.filter(has_text="Rewrite selection gently").click()
+    window.await_comparison()
+    assert worker_log.entries("fill")[-1]["options"]["strength"] == 0.3
+    window.press("Escape")
+    window.comparison.wait_for(state="hidden")
+
+
+def test_the_editors_own_menu_shows_instructions_disabled(window: Window) -> None:
+    window.open_file("rewrite.py")
+    window.select((4, 12), (4, 23))
+    window.press("Control+Shift+r")
+    window.page.locator(".action-widget").get_by_text("Show Disabled").click()
+    row = window.page.locator(".action-widget .monaco-list-row", has_text="with an instruction")
+    row.wait_for()
+    window.picture("disabled")
+    assert "option-disabled" in (row.get_attribute("class") or "")
+    window.press("Escape")
+
+
+def test_what_surprises_the_model_is_marked_and_mended(window: Window) -> None:
+    window.open_file("proof.py")
+    window.command("dgemma: Proofread This File")
+    window.await_message("What is surprising is marked")
+    window.page.locator(".squiggly-hint").first.wait_for()
+    window.go_to(3, 14)
+    window.press("Control+.")
+    row = window.page.locator(".action-widget .monaco-list-row", has_text="Replace with right_name").first
+    row.wait_for()
+    window.picture("proofread")
+    row.click()
+    expected = original("proof.py").replace(b"return wrong_name", b"return right_name")
+    wait_until(lambda: window.save("proof.py") == expected, "the word was not replaced")
+
+
 def test_three_holes_are_filled_at_once_and_stepped_through(window: Window) -> None:
     window.open_file("holes.py")
     window.command("dgemma: Fill All Holes in This File")
@@ -153,7 +194,8 @@ def test_a_cancelled_rewrite_stops_the_model(window: Window, worker_log: WorkerL
     cancelled = len(worker_log.entries("cancel"))
     window.command("dgemma: Rewrite Selection")
     window.await_message("Esc cancels")
-    window.picture("cancel")
+    wait_until(lambda: "never" in window.decorations, "no draft is shown")
+    window.picture("drafts")
     window.press("Escape")
     worker_log.await_entries("cancel", cancelled + 1)
     window.await_status("ready")
@@ -205,4 +247,5 @@ def test_the_doctor_tells_what_runs(window: Window) -> None:
     window.command("dgemma: Doctor")
     page = window.page.locator(".monaco-editor", has_text="Where the server was looked for")
     page.first.wait_for()
+    page.get_by_text("processor").first.wait_for()
     window.picture("doctor")
