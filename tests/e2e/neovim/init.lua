@@ -8,6 +8,7 @@ vim.cmd('filetype indent off')
 vim.g.dgemma = { cmd = test.cmd, ghost_text = test.ghost_text, drafts = test.drafts }
 
 vim.lsp.config('dgemma', {
+  filetypes = test.filetypes,
   init_options = test.init_options,
   capabilities = { general = { positionEncodings = test.encodings or { 'utf-8' } } },
 })

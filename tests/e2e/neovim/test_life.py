@@ -58,6 +58,14 @@ def test_who_types_before_the_server_is_there_gets_ghost_text_all_the_same(open_
     editor.wait_for_screen("print(x)")
 
 
+def test_a_language_that_is_enabled_in_neovim_is_enabled_in_the_server(open_editor: OpenEditor) -> None:
+    editor = open_editor(b"x = 1\n", "--text", "print(x)", filetypes=["python", "lua"])
+    editor.command("edit other.lua")
+    editor.wait_for_server()
+    editor.type("ilocal x = 1<CR>")
+    editor.wait_for_screen("print(x)")
+
+
 def test_a_failure_of_the_model_does_not_stop_the_user(open_editor: OpenEditor) -> None:
     reason = (
         "The folder of the model, which has a very long name indeed, does not hold any weights at all. " * 3

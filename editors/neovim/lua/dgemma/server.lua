@@ -6,6 +6,7 @@ local M = {}
 
 M.NAME = 'dgemma'
 
+local DEFAULT_FILETYPES = { 'python' }
 local ROOT_MARKERS = { '.git', '.hg', 'pyproject.toml', 'setup.py' }
 local STOPPING_MS = 3000
 local TERMINATED = 15
@@ -94,10 +95,13 @@ end
 ---@param params lsp.InitializeParams
 ---@param client_config vim.lsp.ClientConfig
 function M.name_languages(params, client_config)
-  local options = vim.deepcopy(params.initializationOptions or {})
-  ---@cast options table
-  options.languages = options.languages or client_config.filetypes
-  params.initializationOptions = options
+  -- What is sent goes before what a project says: the default need not be sent.
+  if not vim.deep_equal(client_config.filetypes, DEFAULT_FILETYPES) then
+    local options = vim.deepcopy(params.initializationOptions or {})
+    ---@cast options table
+    options.languages = options.languages or client_config.filetypes
+    params.initializationOptions = options
+  end
 end
 
 --- The client of a buffer.
