@@ -70,11 +70,13 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def spread(name: str, values: Sequence[float], unit: str, target: float | None = None) -> list[Figure]:
-    """Median, which has to meet the target, and 95th percentile."""
+def spread(
+    name: str, values: Sequence[float], unit: str, target: float | None = None, tail: float | None = None
+) -> list[Figure]:
+    """Median, which has to meet the target, and 95th percentile, which has to meet ``tail``."""
     return [
         Figure(f"{name}, p50", median(values), unit, target),
-        Figure(f"{name}, p95", percentile(values, 0.95), unit),
+        Figure(f"{name}, p95", percentile(values, 0.95), unit, tail),
     ]
 
 

@@ -41,7 +41,7 @@ def command_line() -> list[Figure]:
         return watch.seconds
 
     once()  # writes byte code
-    return [Figure("`dgemma-edit`, two regions, cold start to result", _median(once), "s", 6)]
+    return [Figure("`dgemma-edit`, two regions, cold start to result", _median(once), "s", 4)]
 
 
 def initialize() -> list[Figure]:
@@ -71,7 +71,7 @@ def completions() -> list[Figure]:
     figures: list[Figure] = []
     for kind, asked in (("automatic", False), ("asked for", True)):
         name = f"completion in a 300-line file, warm, {kind}"
-        figures += spread(name, list(_completion_times(asked)), "ms", None if asked else 400)
+        figures += spread(name, list(_completion_times(asked)), "ms", *((None, None) if asked else (80, 160)))
     return figures
 
 
@@ -112,8 +112,8 @@ def worker() -> list[Figure]:
     watch = Stopwatch()
     with server() as client:
         client.await_model()
-        figures = [Figure("server start to a loaded model", watch.seconds, "s")]
+        figures = [Figure("server start to a loaded model", watch.seconds, "s", 4)]
         if model := children(client.process.pid):
             figures.append(Figure("memory of the server", resident_mib(client.process.pid), "MiB"))
-            figures.append(Figure("memory of its worker", sum(map(resident_mib, model)), "MiB"))
+            figures.append(Figure("memory of its worker", sum(map(resident_mib, model)), "MiB", 600))
     return figures
