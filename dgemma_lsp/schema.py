@@ -61,7 +61,7 @@ def _leaf(leaf: Leaf) -> Schema:
 
 
 def _row(leaf: Leaf) -> str:
-    default = json.dumps(plain(leaf.default))
+    default = json.dumps(plain(leaf.default), ensure_ascii=False)
     meaning = leaf.description + ("" if leaf.machine else " *")
     cells = f"`{leaf.name}`", f"`{default}`", leaf.rule.allowed, meaning, f"`{leaf.variable}`"
     return f"| {' | '.join(cells)} |"

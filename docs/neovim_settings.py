@@ -38,7 +38,7 @@ def with_settings(text: str) -> str:
 
 def _entry(leaf: Leaf) -> str:
     told = f"{leaf.description[:1].upper()}{leaf.description[1:]} It must be {leaf.rule.allowed}."
-    default = json.dumps(plain(leaf.default))
+    default = json.dumps(plain(leaf.default), ensure_ascii=False)
     lines = textwrap.wrap(told, 62) + textwrap.wrap(f"Default: {default}", 62)
     return f"`{leaf.name}`\n" + "".join(f"\t\t{line}\n" for line in lines)
 
