@@ -98,6 +98,10 @@ class Editor:
     def wait_for_lua(self, expression: str) -> None:
         self.wait(lambda: bool(self.lua(f"return {expression}")), expression)
 
+    def wait_for_preview(self) -> None:
+        """Until there is something to decide upon: what a draft shows may be the same."""
+        self.wait_for_lua("require('dgemma.preview').is_open(vim.api.nvim_get_current_buf())")
+
     def wait_for_server(self) -> None:
         """Until the server answers for the buffer."""
         clients = "vim.lsp.get_clients({ bufnr = 0, name = 'dgemma' })"

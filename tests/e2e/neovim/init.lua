@@ -1,5 +1,5 @@
--- What a user's init.lua would say; DGEMMA_TEST holds what a test wants otherwise.
-local test = vim.json.decode(vim.env.DGEMMA_TEST)
+-- What a user's init.lua would say; NVIM_TEST_CHOICES holds what a test wants otherwise.
+local test = vim.json.decode(vim.env.NVIM_TEST_CHOICES)
 
 vim.opt.swapfile = false
 -- What is typed is what stands there.

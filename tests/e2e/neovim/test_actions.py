@@ -46,6 +46,7 @@ def test_a_rejected_preview_leaves_nothing_behind(open_editor: OpenEditor, saved
 def test_lines_are_rewritten_by_the_command(open_editor: OpenEditor, saved: Saved) -> None:
     editor = open_editor(FILE.replace(b"\n", b"\r\n"), "--text", "pass\n    return None")
     editor.command("3,4Dgemma rewrite")
+    editor.wait_for_preview()
     editor.wait_for_screen("    return None")
     editor.command("Dgemma accept")
     editor.wait(lambda: editor.lines[2:] == ["    pass", "    return None"], "the rewritten lines")
@@ -59,6 +60,7 @@ def test_all_holes_are_filled_in_one_step(open_editor: OpenEditor, saved: Saved)
     content = b"def f():\n    ...\n\n\ndef g():\n    ...\n"
     editor = open_editor(content, "--text", "return {n}")
     editor.command("Dgemma holes")
+    editor.wait_for_preview()
     editor.wait_for_screen("2 changes; <CR> takes all, <Esc> none, y this one, n not")
     editor.wait_for_screen("return 1")
     editor.type("<CR>")
@@ -99,6 +101,7 @@ def test_docstring_and_body_are_written_together(open_editor: OpenEditor, saved:
     content = b"def f(x):\n    ...\n"
     editor = open_editor(content, "--text", "one{n}")
     editor.command("Dgemma document")
+    editor.wait_for_preview()
     editor.wait_for_screen(" change")
     editor.type("<CR>")
     editor.wait(lambda: "one1" in "\n".join(editor.lines), "the edit")
@@ -116,6 +119,7 @@ def test_where_an_action_makes_no_sense_it_says_so(open_editor: OpenEditor) -> N
 def test_typing_closes_a_preview_and_is_never_overwritten(open_editor: OpenEditor, saved: Saved) -> None:
     editor = open_editor(b"def f():\n    ...\n", "--text", "return 7")
     editor.command("Dgemma holes")
+    editor.wait_for_preview()
     editor.wait_for_screen("return 7")
     editor.type("x")
     editor.wait_until_gone("return 7")

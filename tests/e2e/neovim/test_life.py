@@ -195,7 +195,7 @@ def test_the_log_holds_what_the_server_said(open_editor: OpenEditor) -> None:
     editor.type("o")
     editor.wait_for_screen("print(x)")
     editor.type("<Esc>:Dgemma log<CR>")
-    editor.wait(lambda: "is ready" in "\n".join(editor.lines), "the server's own words")
+    editor.wait(lambda: "Completed in" in "\n".join(editor.lines), "the server's own words")
 
 
 def test_checkhealth_says_what_is_there(open_editor: OpenEditor, bundled: list[str]) -> None:

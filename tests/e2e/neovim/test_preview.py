@@ -36,6 +36,7 @@ def test_regions_are_taken_and_skipped(open_editor: OpenEditor, saved: Saved) ->
     editor = open_editor(HOLES, "--text", "return {n}")
     for keys, taken in DECISIONS:
         editor.command("Dgemma holes")
+        editor.wait_for_preview()
         editor.wait_for_screen("...return 2")
         editor.type(keys)
         editor.wait_until_gone("...return")
@@ -51,6 +52,7 @@ def test_every_region_is_highlighted_and_the_cursor_steps_through_them(
 ) -> None:
     editor = open_editor(HOLES, "--text", "return {n}")
     editor.command("Dgemma holes")
+    editor.wait_for_preview()
     editor.wait_for_screen("...return 0 (1/3)")
     for n in range(3):
         assert f"...return {n}" in editor.screen
@@ -71,6 +73,7 @@ def test_the_keys_of_a_user_come_back(open_editor: OpenEditor) -> None:
     editor = open_editor(HOLES, "--text", "return {n}")
     editor.command("nnoremap <buffer> y :let g:mine = 1<CR>")
     editor.command("Dgemma holes")
+    editor.wait_for_preview()
     editor.wait_for_screen("3 changes;")
     editor.type("<Esc>")
     editor.wait_until_gone("...return")

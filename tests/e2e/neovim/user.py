@@ -57,6 +57,6 @@ class Home:
             "PATH": choices.get("path", os.environ["PATH"]),
             "LANG": "C.UTF-8",
             "LC_ALL": "C.UTF-8",
-            "DGEMMA_TEST": json.dumps(choices),
+            "NVIM_TEST_CHOICES": json.dumps(choices),
             "PYTHONPATH": str(ROOT),
         }
