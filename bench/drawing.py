@@ -65,4 +65,4 @@ def _measured(xs: Sequence[int], values: Values) -> Iterator[tuple[int, float]]:
 
 
 def _plain(value: float, _position: int = 0) -> str:
-    return f"{value:,.0f}"
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
