@@ -113,8 +113,8 @@ WHY: Mapping[str, str] = {
     ),
     "context": (
         "The linear layers take the same whatever stands before, and only attention grows: it is a tenth of a step "
-        "over 1,024 tokens and half of one over 4,096. A cold prompt bends upwards where attention, which grows with the "
-        "square, takes over: four times the tokens take seven times as long from 1,024 on."
+        "over 1,024 tokens and half of one over 4,096. A cold prompt bends upwards where attention, which grows with "
+        "the square, takes over: four times the tokens take seven times as long from 1,024 on."
     ),
     "regions": (
         "A fill grows with its slots and with the steps that the least sure region wants, 2 passes for one region and "

@@ -51,7 +51,9 @@ class Document:
         for part in parts:
             joined += [*part, _BREAK]
         self.tokens: Integers = numpy.array(joined, dtype=numpy.int64)
-        self._order = numpy.argsort(self.tokens, kind="stable")
+        # numpy sorts 16 bits by counting, a dozen times as fast as more of them; a vocabulary of ours fits.
+        narrow = numpy.int16 if max(joined) <= numpy.iinfo(numpy.int16).max else numpy.int64
+        self._order = numpy.argsort(self.tokens.astype(narrow), kind="stable")
         self._sorted = self.tokens[self._order]
 
     def places(self, token: int) -> Integers:
