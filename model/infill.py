@@ -154,6 +154,7 @@ class Infiller:
         self._cache = PromptCache(self.runner)
         self.writer = Writer(self.runner, tokenizer, mixture, ngrams)
         self._piece = functools.lru_cache(4096)(lambda text: tuple(tokenizer.encode(text)))
+        self._head = functools.lru_cache(16)(self._split)
 
     @classmethod
     def load(
@@ -353,8 +354,15 @@ class Infiller:
         return self.writer.compare(prompt, opening, text)
 
     def _pieces(self, text: str) -> list[int]:
-        """Tokens of a long text, those of its unchanged parts from memory."""
-        return [token for piece in _TOP_LEVEL.split(text) for token in self._piece(piece)]
+        """Tokens of a long text; all but its last statement, where somebody may type, are remembered as a whole."""
+        end = text.rfind("\n")
+        while end >= 0 and text[end + 1 : end + 2].strip() == "":
+            end = text.rfind("\n", 0, end)
+        return [*self._head(text[: end + 1]), *self._piece(text[end + 1 :])]
+
+    def _split(self, text: str) -> tuple[int, ...]:
+        """Tokens of a text, those of its statements from memory."""
+        return tuple(token for piece in _TOP_LEVEL.split(text) for token in self._piece(piece))
 
     def _copy(self, masked: MaskedText, healed: MaskedText, region: int) -> Guess:
         segments = masked.segments

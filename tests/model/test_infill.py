@@ -149,3 +149,13 @@ def test_a_region_longer_than_the_widest_canvas_is_refused_in_one_sentence() -> 
 def test_an_unknown_device_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no device tpu"):
         Infiller.load(tmp_path, "tpu")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40, 1001, 2003, 2999])
+def test_the_tokens_of_a_long_text_are_those_of_its_statements(cut: int) -> None:
+    own, text = infiller(), (LINES + "def f():\n    pass\n\n\n")[: cut or None]
+    statements = text.splitlines(keepends=True)
+    for _ in range(2):  # the second time from memory
+        assert own.tokenizer.decode(own._pieces(text)) == text
+        if text.startswith("value") and "def" not in text:
+            assert own._pieces(text) == [token for line in statements for token in own.tokenizer.encode(line)]
