@@ -130,6 +130,10 @@ class Snapshot:
                 lines.follow(edit, after.text)
             after.__dict__["_lines"] = lines
 
+    def find_lines(self) -> None:
+        """Find where the lines begin now, not at the first key."""
+        len(self._lines)
+
     @cached_property
     def _lines(self) -> Lines:
         return Lines(self.text)
@@ -169,6 +173,7 @@ class Documents:
     def open(self, item: TextDocumentItem) -> None:
         language = language_of(item.language_id, item.uri)
         snapshot = Snapshot(item.uri, item.version, language, item.text, self._encoding)
+        snapshot.find_lines()
         self._open[unquote(item.uri)] = _Open(snapshot)
 
     def change(self, uri: str, version: int, changes: Sequence[TextDocumentContentChangeEvent]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 from dgemma_lsp.masked import Region
 
@@ -52,7 +53,7 @@ class Lines:
     """The beginnings of the lines of one text."""
 
     def __init__(self, text: str) -> None:
-        self._starts = [0, *(line_break.end() for line_break in LINE_BREAK.finditer(text))]
+        self._starts = _starts(text)
         # Those from here on are off by so much.
         self._gap = len(self._starts)
         self._shift = 0
@@ -91,6 +92,13 @@ class Lines:
         for line in range(to, self._gap):
             self._starts[line] -= self._shift
         self._gap = to
+
+
+def _starts(text: str) -> list[int]:
+    if "\r" in text:
+        return [0, *(line_break.end() for line_break in LINE_BREAK.finditer(text))]
+    *whole, _ = text.split("\n")  # a third of the time
+    return [0, *(end + line for line, end in enumerate(accumulate(map(len, whole)), 1))]
 
 
 def _common(one: str, other: str) -> int:
