@@ -93,6 +93,8 @@ async def resolve_code_action(ls: Server, action: lsp.CodeAction) -> lsp.CodeAct
         offer.selected,
         ls.preferences.of(document.path).markers,
     )
+    if not wanted and Offer.from_data(action.data).version != document.version:
+        raise failure(CHANGED)  # when it was offered there was something to be filled
     best = await _written(ls, document, offer.action, wanted, progress.draft_token(action.data))
     now, moved = _where_now(ls, document, wanted)
     action.edit = lsp_edits.workspace_edit(

@@ -145,6 +145,13 @@ def test_an_offer_for_an_older_version_is_refused(editor: Editor) -> None:
     refused(editor.client, action, "The document has changed since the action was offered")
 
 
+def test_an_offer_whose_hole_is_gone_is_refused(editor: Editor) -> None:
+    (action,) = editor.offers("x = ⟨fill⟩\ny = 1ˇ\n").values()
+    hole = {"start": {"line": 0, "character": 4}, "end": {"line": 1, "character": 0}}
+    editor.client.change("file:///src/a.py", 2, {"range": hole, "text": "2\n"})
+    refused(editor.client, action, "The document has changed where the edit belongs")
+
+
 def test_typing_while_the_model_works_drops_the_edit(start_server: StartServer, log: WorkerLog) -> None:
     client = start_server("--step-delay", "0.2", "--steps", "3")
     client.initialize()
