@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy
 
-from dgemma_model.errors import ModelError
+from dgemma_model import beside
 
 FILE = "confidence.json"
 """In a checkpoint's folder; made by ``python -m dgemma_model.train.evaluate --calibrate``."""
@@ -42,9 +42,4 @@ class Curve:
         Raises:
             ModelError: there is one that cannot be read.
         """
-        try:
-            return cls.from_json((folder / FILE).read_text("utf-8"))
-        except FileNotFoundError:
-            return cls()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"The file {folder / FILE} cannot be used: {error}.") from error
+        return beside.read(folder / FILE, cls.from_json) or cls()

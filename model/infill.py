@@ -310,8 +310,11 @@ class Infiller:
     def _errors(self, task: _Task, text: Sequence[int], others: Sequence[str]) -> int:
         """Syntax errors with a text in region 1, the rest of its line included, and ``others`` in the others."""
         assert task.around is not None
-        first = self.tokenizer.decode_lossy(text).removesuffix(task.rest)[len(task.healed.begun[0]) :]
-        return task.around.errors([first, *others])
+        return task.around.errors([self._alone(task, text), *others])
+
+    def _alone(self, task: _Task, text: Sequence[int]) -> str:
+        """A text of region 1 without what is known of it and without the rest of its line."""
+        return self.tokenizer.decode_lossy(text).removesuffix(task.rest)[len(task.healed.begun[0]) :]
 
     def _repaired(self, task: _Task, before: str) -> list[str]:
         """The likeliest texts of region 1 with brackets and colons put right, the rest of its line included."""
@@ -443,7 +446,7 @@ class Infiller:
         fills, *more = alternatives
         fills = [*fills]
         (best,) = self._fitting(task, [fill.text for fill in fills[1:]], 1)
-        first = self.tokenizer.decode_lossy(best).removesuffix(task.rest)[len(task.healed.begun[0]) :]
+        first = self._alone(task, best)
         for region in [*range(1, len(fills))] * _MENDINGS:
             texts = [first, *(fill.text for fill in fills[1:])]
             if not task.around.errors(texts):

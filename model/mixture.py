@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from dgemma_model.errors import ModelError
+from dgemma_model import beside
 from dgemma_model.ngrams import CONTEXT
 
 FILE = "mixture.json"
@@ -84,12 +84,7 @@ class Mixture:
         Raises:
             ModelError: there is one that cannot be read.
         """
-        try:
-            return cls.from_json((folder / FILE).read_text("utf-8"))
-        except FileNotFoundError:
-            return cls()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"The file {folder / FILE} cannot be used: {error}.") from error
+        return beside.read(folder / FILE, cls.from_json) or cls()
 
 
 def features(evidence: Evidence) -> Weights:

@@ -44,7 +44,7 @@ class _Shape(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("vocabulary", "hidden", "heads", "kv_heads", "head_dim")),
         *((name, ctypes.c_int32) for name in ("dense", "experts", "top_k", "width", "layers")),
-        *((name, ctypes.c_float) for name in ("eps", "softcap", "theta")),
+        *((name, ctypes.c_float) for name in ("eps", "softcap")),
     )
 
 
@@ -375,7 +375,6 @@ def _shape(config: NetworkConfig) -> _Shape:
         config.num_hidden_layers,
         config.rms_norm_eps,
         config.softcap,
-        config.rope_theta,
     )
 
 

@@ -60,7 +60,6 @@ typedef struct Pool {
   int rows, shares;
   atomic_int arrived;
   atomic_uint turn;
-  Model *model;
 } Pool;
 
 typedef struct {
@@ -138,13 +137,12 @@ static void close_pool(Pool *pool) {
   free(pool);
 }
 
-static Pool *open_pool(Model *model, int threads) {
+static Pool *open_pool(int threads) {
   Pool *pool = calloc(1, sizeof *pool);
   if (!pool) return NULL;
   pthread_mutex_init(&pool->lock, NULL);
   pthread_cond_init(&pool->begun, NULL);
   pthread_cond_init(&pool->ended, NULL);
-  pool->model = model;
   pool->threads = calloc(threads, sizeof *pool->threads);
   for (int i = 1; pool->threads && i < threads; i++) {
     Worker *worker = malloc(sizeof *worker);
@@ -254,7 +252,7 @@ API Model *dgemma_new(const Shape *shape, const char *kind, int threads, const f
   model->layers = calloc(s->layers, sizeof(Layer));
   model->scratch = calloc(threads, sizeof(void *));
   model->scratch_size = calloc(threads, sizeof(size_t));
-  model->pool = open_pool(model, threads);
+  model->pool = open_pool(threads);
   int whole = model->embedding && model->scales && model->layers && model->scratch && model->scratch_size && model->pool;
   if (whole) {
     model->kind->narrow(outside[0], model->embedding, (size_t)s->vocabulary * s->hidden);

@@ -13,7 +13,7 @@ enum { BLOCK = 16 }; /* output columns of a weight that lie side by side; keys o
 
 typedef struct {
   int32_t vocabulary, hidden, heads, kv_heads, head_dim, dense, experts, top_k, width, layers;
-  float eps, softcap, theta;
+  float eps, softcap;
 } Shape;
 
 /* A matrix [out, in] as [out / BLOCK][in / pair][BLOCK][pair], zeros where `out` is no multiple of BLOCK. */
