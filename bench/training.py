@@ -2,7 +2,8 @@
 
 The same weights, rows, noise, losses (the encoder's next tokens and the canvas, one pass of decoding, no
 self-conditioning, no balancing of experts), optimizer (AdamW, fused) and threads (one unless OMP_NUM_THREADS says
-otherwise). Both keep freed memory and score only the tokens that count; ours is compiled, as in training.
+otherwise). Every step has another batch. Both keep freed memory and score only the tokens that count; ours is
+compiled, as in training.
 """
 
 from __future__ import annotations
@@ -27,43 +28,56 @@ from dgemma_model.network import Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train import compiled
 from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
-from dgemma_model.train.train import SHAPE, Recipe, half_precision, keep_freed_memory, noised, step_losses
+from dgemma_model.train.train import (
+    SHAPE,
+    Recipe,
+    half_precision,
+    keep_freed_memory,
+    noised,
+    settle,
+    step_losses,
+)
 
 EXPERTS = ("grouped_mm", "eager")
 """Transformers' ways to run experts, the fastest of which counts."""
 
-Step = Callable[[], Tensor]
+BEFORE = 12
+"""Steps that are not counted: what they compile and allocate is there later."""
+
+Step = Callable[[Batch], Tensor]
 
 
-def rows(tokenizer: Tokenizer, count: int, shape: Shape) -> Batch:
+def batches(tokenizer: Tokenizer, rows: int, count: int, shape: Shape) -> list[Batch]:
     """Rows of the standard library, cut as training cuts them."""
     rng = random.Random(0)
     cutter, maker = Cutter(rng), RowMaker(tokenizer, shape, rng)
     found: list[Row] = []
     for text in library():
-        if text and len(found) < count:
-            found += filter(None, (maker.row(text, spans) for spans in cutter.cuts(text, 1)))
-    return collate(found[:count], shape, tokenizer.pad_id)
+        if text and len(found) < rows * count:
+            found += filter(None, (maker.row(text, spans) for spans in cutter.cuts(text, 4)))
+    rng.shuffle(found)
+    starts = range(0, rows * count, rows)
+    return [collate(found[start : start + rows], shape, tokenizer.pad_id) for start in starts]
 
 
-def our_step(network: Network, batch: Batch, recipe: Recipe) -> Step:
+def our_step(network: Network, recipe: Recipe) -> Step:
     """As `dgemma_model.train.train` makes it."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, fused=True)
 
-    def step() -> Tensor:
+    def step(batch: Batch) -> Tensor:
         encoder, canvas, _ = step_losses(network, batch, recipe, torch.Generator().manual_seed(0))
         return _descend(encoder + canvas, optimizer)
 
     return step
 
 
-def stock_step(network: Network, batch: Batch, recipe: Recipe, experts: str) -> Step:
+def stock_step(network: Network, recipe: Recipe, experts: str) -> Step:
     """As somebody would write it who has transformers."""
     model: Any = stock_model(network).train()
     model.set_experts_implementation(experts)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
 
-    def step() -> Tensor:
+    def step(batch: Batch) -> Tensor:
         canvas = noised(batch, network.config.vocab_size, recipe, torch.Generator().manual_seed(0))
         with half_precision(canvas.device, recipe):
             answer = model.model(
@@ -104,11 +118,11 @@ def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
 def measure(recipe: Recipe, steps: int) -> list[Figure]:
     """Tokens a second of both, padding included, and the ratio."""
     network = load(BUNDLED).requires_grad_(True).train()
-    batch = rows(Tokenizer.from_file(BUNDLED / TOKENIZER), recipe.rows, SHAPE)
+    given = batches(Tokenizer.from_file(BUNDLED / TOKENIZER), recipe.rows, BEFORE + steps, SHAPE)
     tokens = recipe.rows * (SHAPE.prompt + SHAPE.canvas)
-    others = {experts: stock_step(network, batch, recipe, experts) for experts in EXPERTS}
+    others = {experts: stock_step(network, recipe, experts) for experts in EXPERTS}
     with compiled.layers():
-        times = in_turns({"ours": our_step(network, batch, recipe), **others}, steps)
+        times = in_turns({"ours": our_step(network, recipe), **others}, given)
     best = min(EXPERTS, key=lambda experts: median(times[experts]))
     kind = "bfloat16" if recipe.bf16 else "float32"
     ratio = median(b / a for a, b in zip(times["ours"], times[best], strict=True))
@@ -122,14 +136,16 @@ def measure(recipe: Recipe, steps: int) -> list[Figure]:
     ]
 
 
-def in_turns(steps: dict[str, Step], count: int) -> dict[str, list[float]]:
-    """Seconds of ``count`` steps of each, after two that compile and allocate."""
+def in_turns(steps: dict[str, Step], given: list[Batch]) -> dict[str, list[float]]:
+    """Seconds of each step on every batch but the first ones, whose sizes are new to whatever compiles for a size."""
     times: dict[str, list[float]] = {name: [] for name in steps}
-    for index in range(count + 2):
+    for index, batch in enumerate(given):
+        if index == BEFORE:
+            settle()
         for name, step in steps.items():
             watch = Stopwatch()
-            loss = step()
-            if index >= 2:
+            loss = step(batch)
+            if index >= BEFORE:
                 times[name].append(watch.seconds)
             print(f"{name}: loss {loss:.4f}, {watch.seconds:.2f} s", file=sys.stderr, flush=True)
     return times
@@ -137,7 +153,7 @@ def in_turns(steps: dict[str, Step], count: int) -> dict[str, list[float]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.training", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=9)
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

@@ -22,7 +22,6 @@ import os
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,6 +35,8 @@ PIECE = 256
 """Tokens of a prompt that are run at once: so many that weights are read seldom, so few that they stay in cache."""
 HALF = "AVX512-BF16"
 """The kind of processor whose products are in bfloat16."""
+TRAINING = ("attention", "attention_back", "blend", "blend_back", "gated", "surprise", "thinned")
+"""Functions of the compiled code that `train.kernels` calls, with a kind's name and a structure."""
 VARIABLE = "DGEMMA_CPU"
 """Environment variable that forbids the fastest kinds."""
 
@@ -67,23 +68,6 @@ class _Rows(ctypes.Structure):
     )
 
 
-class _Attention(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("query", "key", "value", "ranges")),
-        *((name, ctypes.c_int) for name in ("queries", "keys", "heads", "kv_heads", "size")),
-        *((name, ctypes.c_void_p) for name in ("out", "normalisers", "d_out", "d_query", "d_key", "d_value")),
-    )
-
-
-class _Surprise(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("scores", "targets", "weights")),
-        *((name, ctypes.c_int) for name in ("rows", "vocabulary")),
-        ("cap", ctypes.c_float),
-        ("losses", ctypes.c_void_p),
-    )
-
-
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The compiled code; None where there is none."""
@@ -108,7 +92,7 @@ def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
     found.dgemma_copy.argtypes = [pointer, pointer, number]
     for name in ("run", "logits", "believe", "soften"):
         getattr(found, f"dgemma_{name}").argtypes = [pointer]
-    for name in ("attention", "attention_back", "surprise"):
+    for name in TRAINING:
         getattr(found, f"dgemma_{name}").argtypes = [ctypes.c_char_p, pointer]
     return found
 
@@ -135,73 +119,6 @@ def kinds() -> list[str]:
 def kind_of(dtype: torch.dtype) -> str | None:
     """The fastest kind that multiplies in this type; None where there is none."""
     return next((kind for kind in kinds() if (kind == HALF) == (dtype == torch.bfloat16)), None)
-
-
-class Attention(torch.autograd.Function):
-    """Attention while training; each query sees two ranges of keys."""
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, ranges: Tensor, kind: str) -> Tensor:
-        """The values that the queries find.
-
-        Args:
-            query: [queries, heads, head_dim], float32 like all others.
-            key: [keys, key-value heads, head_dim].
-            value: likewise.
-            ranges: a query sees the keys from … to and from … to: int32 [queries, 4].
-            kind: of processor.
-
-        Returns:
-            [queries, heads, head_dim].
-        """
-        kept = [part.contiguous() for part in (query, key, value, ranges)]
-        out, normalisers = torch.empty_like(kept[0]), torch.empty(query.shape[:2])
-        _attend("attention", kind, kept, (out, normalisers))
-        ctx.save_for_backward(*kept, out, normalisers)
-        ctx.kind = kind
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """See `forward`."""
-        *kept, out, normalisers = ctx.saved_tensors
-        query, key, value = (torch.empty_like(part) for part in kept[:3])
-        made = (out, normalisers, gradients[0].contiguous(), query, key, value)
-        _attend("attention_back", ctx.kind, kept, made)
-        return query, key, value, None, None
-
-
-def _attend(name: str, kind: str, given: Sequence[Tensor], made: Sequence[Tensor]) -> None:
-    query, key, *_ = given
-    sizes = (len(query), len(key), query.shape[1], key.shape[1], query.shape[2])
-    task = _Attention(*map(_address, given), *sizes, *map(_address, made))
-    found = library()
-    assert found is not None
-    if not getattr(found, f"dgemma_{name}")(kind.encode(), ctypes.byref(task)):
-        raise MemoryError
-
-
-def surprise(scores: Tensor, targets: Tensor, weights: Tensor, cap: float) -> Tensor:
-    """Turn scores before their soft cap into the gradient of their weighted cross-entropy, in place.
-
-    Args:
-        scores: [rows, vocabulary], in a type that `kind_of` knows.
-        targets: token ids [rows].
-        weights: float32 [rows].
-        cap: the soft cap.
-
-    Returns:
-        The unweighted losses in nats [rows].
-    """
-    found, kind, losses = library(), kind_of(scores.dtype), torch.empty_like(weights)
-    assert found is not None
-    assert kind is not None
-    assert scores.is_contiguous()
-    given = (scores.data_ptr(), targets.data_ptr(), weights.data_ptr())
-    task = _Surprise(*given, *scores.shape, cap, losses.data_ptr())
-    if not found.dgemma_surprise(kind.encode(), ctypes.byref(task)):
-        raise MemoryError
-    return losses
 
 
 class NativePrompt(Prompt):
@@ -296,13 +213,13 @@ class NativeRunner(Runner):
         ids, positions = ids.contiguous(), positions.contiguous()
         belief = None if belief is None else belief.to(torch.float32).contiguous()
         states = torch.empty(*ids.shape, self.config.hidden_size)
-        pointers = (ids.data_ptr(), positions.data_ptr(), _address(belief))
+        pointers = (ids.data_ptr(), positions.data_ptr(), address(belief))
         task = _Pass(
             self.handle,
             _handle(prompt),
             *pointers,
             *ids.shape,
-            _address(seen),
+            address(seen),
             causal,
             whole,
             states.data_ptr(),
@@ -333,7 +250,8 @@ class NativeRunner(Runner):
         return made
 
 
-def _address(tensor: Tensor | None) -> int | None:
+def address(tensor: Tensor | None) -> int | None:
+    """Where a tensor's numbers lie, for the compiled code."""
     return None if tensor is None else tensor.data_ptr()
 
 

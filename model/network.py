@@ -67,11 +67,7 @@ class Experts(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix the experts' outputs for ``x`` [tokens, hidden], which has unit root mean square."""
-        probabilities, weights, chosen = self.route(x)
-        order = chosen.flatten().argsort(stable=True)  # token-choices grouped by expert
-        counts = torch.bincount(chosen.flatten(), minlength=len(self.router)).tolist()
-        if self.training:
-            self.imbalance = _imbalance(probabilities, counts)
+        weights, order, counts = self.assign(x)
         tokens = order // self.top_k
         grouped = x[tokens].split(counts)
         outputs = [
@@ -81,6 +77,21 @@ class Experts(nn.Module):
         ]
         mixed = torch.cat(outputs) * weights.flatten()[order].unsqueeze(-1)
         return torch.zeros_like(x).index_add_(0, tokens, mixed)
+
+    def assign(self, x: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+        """Let the router choose.
+
+        Args:
+            x: [tokens, hidden], with unit root mean square.
+
+        Returns:
+            The choices' weights [tokens, top_k], their order by expert [tokens × top_k], each expert's number of them.
+        """
+        probabilities, weights, chosen = self.route(x)
+        counts = torch.bincount(chosen.flatten(), minlength=len(self.router)).tolist()
+        if self.training:
+            self.imbalance = _imbalance(probabilities, counts)
+        return weights, chosen.flatten().argsort(stable=True), counts
 
     def route(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Probabilities [tokens, experts], and weights and indices of the chosen experts, each [tokens, top_k]."""

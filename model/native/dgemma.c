@@ -375,3 +375,11 @@ API int dgemma_attention_back(const char *kind, const Attention *attention) {
 }
 
 API int dgemma_surprise(const char *kind, const Surprise *surprise) { return find_kind(kind)->surprise(surprise); }
+
+API int dgemma_thinned(const char *kind, const Thinned *thinned) { return find_kind(kind)->thinned(thinned); }
+
+API int dgemma_gated(const char *kind, const Gated *gated) { return find_kind(kind)->gated(gated); }
+
+API int dgemma_blend(const char *kind, const Blend *blend) { return find_kind(kind)->blend(blend); }
+
+API int dgemma_blend_back(const char *kind, const Blend *blend) { return find_kind(kind)->blend_back(blend); }

@@ -93,6 +93,35 @@ typedef struct {
   float cap, *losses; /* nats [rows] */
 } Surprise;
 
+/* What the scores' gradient is carried on to, thinned: see loss.h. */
+typedef struct {
+  Surprise surprise;
+  const float *states; /* [rows][hidden] */
+  const void *weight;  /* [vocabulary][hidden], of elements */
+  const float *offsets; /* 0 … 1, drawn at random [rows] */
+  int hidden;
+  float grain;     /* the smallest entry that is kept as it is */
+  float *d_states; /* [rows][hidden] */
+  float *d_weight; /* [vocabulary][hidden], to which is added */
+} Thinned;
+
+typedef struct {
+  const void *in, *d_out; /* of elements; see experts.h */
+  void *out;
+  int rows, width;
+} Gated;
+
+typedef struct {
+  const void *rows; /* [tokens × top_k][hidden], of elements */
+  const int64_t *places; /* [tokens][top_k] */
+  const float *weights;  /* likewise; NULL: all are 1 */
+  int tokens, top_k, hidden;
+  float *out;
+  const float *d_out;
+  void *d_rows;
+  float *d_weights;
+} Blend;
+
 struct Kind {
   const char *name;
   int size, pair; /* bytes of an element of a matrix, and how many are multiplied at once */
@@ -105,6 +134,10 @@ struct Kind {
   int (*attention)(const Attention *attention);
   int (*attention_back)(const Attention *attention);
   int (*surprise)(const Surprise *surprise);
+  int (*thinned)(const Thinned *thinned);
+  int (*gated)(const Gated *gated);
+  int (*blend)(const Blend *blend);
+  int (*blend_back)(const Blend *blend);
 };
 
 /* All threads of a pass wait here until the last one arrives. */

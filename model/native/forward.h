@@ -27,6 +27,8 @@ typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias))
 /* ---- products ---- */
 
 #if PAIR == 2
+typedef uint32_t __attribute__((may_alias)) pair_of_elems;
+
 INLINE float widened(elem value) {
   uint32_t bits = (uint32_t)value << 16;
   float result;
@@ -61,6 +63,8 @@ INLINE accumulator multiplied(accumulator sum, __m512bh a, const elem *w) {
 }
 typedef __m512bh spreaded;
 #else
+typedef elem pair_of_elems;
+
 INLINE float widened(elem value) { return value; }
 INLINE elem narrowed(float value) { return value; }
 
@@ -562,7 +566,9 @@ static void NAME(soften)(const Rows *rows, int thread, int first, int last) {
   }
 }
 
-#include "training.h"
+#include "attention.h"
+#include "experts.h"
+#include "loss.h"
 
 const Kind JOIN(kind_, KIND) = {
     .name = KIND_NAME,
@@ -577,4 +583,8 @@ const Kind JOIN(kind_, KIND) = {
     .attention = NAME(attention),
     .attention_back = NAME(attention_back),
     .surprise = NAME(surprise),
+    .thinned = NAME(thinned),
+    .gated = NAME(gated),
+    .blend = NAME(blend),
+    .blend_back = NAME(blend_back),
 };

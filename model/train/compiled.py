@@ -27,3 +27,4 @@ def layers() -> Iterator[None]:
     finally:
         for owner, name, function in plain:
             setattr(owner, name, function)
+        torch.compiler.reset()  # torch keeps only a few variants of a function, and these are never called again

@@ -12,24 +12,40 @@ import torch
 from torch import Tensor
 
 from dgemma_model import native
+from dgemma_model.train import kernels
 
 _ROWS = 512
+_GRAIN = 1 / 512
 
 
 class _CappedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, weights: Tensor, cap: float, bf16: bool
+        ctx: Any,
+        states: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        weights: Tensor,
+        cap: float,
+        bf16: bool,
+        generator: torch.Generator | None,
     ) -> Tensor:
         d_states, d_weight = torch.empty_like(states), torch.zeros_like(weight)
         kind = torch.bfloat16 if bf16 else states.dtype
-        factor, rows_as, transposed = weight.to(kind), states.to(kind), weight.t().to(kind)
+        factor, rows_as = weight.to(kind), states.to(kind)
         losses = torch.empty_like(weights)
         compiled = states.device.type == "cpu" and native.kind_of(kind) is not None
-        gradient_of = native.surprise if compiled else _gradient
+        gradient_of = kernels.surprise if compiled else _gradient
+        room = states.new_empty(min(_ROWS, len(states)), len(weight), dtype=kind)
         for start in range(0, len(states), _ROWS):
             rows = slice(start, start + _ROWS)
-            scores = rows_as[rows] @ transposed
+            scores = torch.mm(rows_as[rows], factor.t(), out=room[: len(targets[rows])])
+            if compiled and generator is not None:
+                offsets = torch.rand(len(scores), generator=generator)
+                losses[rows], d_states[rows] = kernels.thinned_surprise(
+                    scores, targets[rows], weights[rows], cap, states[rows], factor, _GRAIN, offsets, d_weight
+                )
+                continue
             losses[rows] = gradient_of(scores, targets[rows], weights[rows], cap)
             d_states[rows] = scores @ factor
             d_weight += scores.t() @ rows_as[rows]
@@ -37,13 +53,13 @@ class _CappedCrossEntropy(torch.autograd.Function):
         return losses @ weights
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None, None, None]:
         d_states, d_weight = ctx.saved_tensors
-        return d_states * gradients[0], d_weight * gradients[0], None, None, None, None
+        return d_states * gradients[0], d_weight * gradients[0], None, None, None, None, None
 
 
 def _gradient(scores: Tensor, targets: Tensor, weights: Tensor, cap: float) -> Tensor:
-    """See `native.surprise`."""
+    """See `kernels.surprise`."""
     capped = scores.to(weights.dtype).div_(cap).tanh_()
     slope = capped.square().neg_().add_(1)  # of tanh
     exact = capped.mul_(cap)
@@ -59,7 +75,13 @@ def _gradient(scores: Tensor, targets: Tensor, weights: Tensor, cap: float) -> T
 
 
 def capped_cross_entropy(
-    states: Tensor, weight: Tensor, targets: Tensor, weights: Tensor, cap: float, bf16: bool = False
+    states: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    cap: float,
+    bf16: bool = False,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Weighted sum of the cross-entropies of ``cap * tanh(states @ weight.T / cap)``.
 
@@ -70,9 +92,11 @@ def capped_cross_entropy(
         weights: of each row [rows]; rows of weight 0 should be left out beforehand, they cost as much as others.
         cap: the soft cap.
         bf16: whether the matrix products run in bfloat16.
+        generator: of the random numbers by which small entries of the gradient are rounded, up or away, where compiled
+            code can do that (see `kernels.thinned_surprise`); None: none are.
 
     Returns:
         A scalar in nats.
     """
-    loss: Tensor = _CappedCrossEntropy.apply(states, weight, targets, weights, cap, bf16)  # type: ignore[no-untyped-call]
+    loss: Tensor = _CappedCrossEntropy.apply(states, weight, targets, weights, cap, bf16, generator)  # type: ignore[no-untyped-call]
     return loss

@@ -1,7 +1,7 @@
 """The two passes of a training step, over a batch's tokens without its padding.
 
 On a CPU all prompts stand one behind the other, and so do all canvases (`Packed`): layers treat tokens one by one, and
-only attention has to know which row a token belongs to; `native.Attention` is told for each query which keys it sees.
+only attention has to know which row a token belongs to; `kernels.Attention` is told for each query which keys it sees.
 Nothing is then computed for padding or behind a mask. On a GPU, and where nothing was compiled, rows are run as they
 are (`Padded`).
 """
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dgemma_model import native
 from dgemma_model.network import KeysValues, Layer, Network
+from dgemma_model.train import kernels
 from dgemma_model.train.examples import Batch
 
 
@@ -84,7 +85,7 @@ class Packed(Passes):
         for layer in _layers(network):
             query, key, value = (part.transpose(1, 2)[0].float() for part in layer.project(x, rotate))
             self._kept.append((key, value))
-            x = layer.finish(x, self._attend(query, key, value, self._prompt_ranges))
+            x = self._finish(layer, x, self._attend(query, key, value, self._prompt_ranges))
         return x[0]
 
     def decode(self, canvas: Tensor, belief: Tensor | None) -> Tensor:
@@ -95,12 +96,21 @@ class Packed(Passes):
         for layer, kept in zip(_layers(network), self._kept, strict=True):
             query, key, value = (part.transpose(1, 2)[0].float() for part in layer.project(x, rotate))
             key, value = torch.cat((kept[0], key)), torch.cat((kept[1], value))
-            x = layer.finish(x, self._attend(query, key, value, self._canvas_ranges))
+            x = self._finish(layer, x, self._attend(query, key, value, self._canvas_ranges))
         return x[0]
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, ranges: Tensor) -> Tensor:
-        found: Tensor = native.Attention.apply(query, key, value, ranges, self._kind)  # type: ignore[no-untyped-call]
+        found: Tensor = kernels.Attention.apply(query, key, value, ranges, self._kind)  # type: ignore[no-untyped-call]
         return found[None].transpose(1, 2)
+
+    def _finish(self, layer: Layer, x: Tensor, attended: Tensor) -> Tensor:
+        x, normed, dense = layer.absorb(x, attended)
+        experts, tokens = layer.experts, normed[0].float()
+        weights, order, counts = experts.assign(tokens)
+        mixed: Tensor = kernels.Mixture.apply(  # type: ignore[no-untyped-call]
+            tokens, experts.gate_up * experts.norm, experts.down, weights.float(), order, counts, self._kind
+        )
+        return layer.combine(x, dense, mixed[None])
 
 
 def best_passes(network: Network, batch: Batch, dtype: torch.dtype) -> Passes:
@@ -110,7 +120,7 @@ def best_passes(network: Network, batch: Batch, dtype: torch.dtype) -> Passes:
 
 
 def prompt_ranges(batch: Batch) -> Tensor:
-    """What each token of the prompts sees, as `native.Attention` wants it: its row up to itself [tokens, 4]."""
+    """What each token of the prompts sees, as `kernels.Attention` wants it: its row up to itself [tokens, 4]."""
     starts = (batch.lengths.cumsum(0) - batch.lengths).repeat_interleave(batch.lengths)
     ends = torch.arange(1, len(starts) + 1)
     return torch.stack((starts, ends, torch.zeros_like(ends), torch.zeros_like(ends)), 1).int()

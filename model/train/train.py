@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import random
@@ -90,6 +91,7 @@ class Recipe:
 
 TRAINING = "training.json"
 _SLOTS = 128  # whose scores stay in cache
+_SETTLED = 12  # steps until everything is compiled
 SHAPE = Shape(prompt=512, canvas=144, suffix=96)
 BUDGET = Budget(prefix=384, suffix=96, between=96)
 
@@ -208,8 +210,8 @@ def step_losses(
     passes = best_passes(network, batch, torch.bfloat16 if recipe.bf16 else torch.float32)
     with half_precision(device, recipe):
         states = passes.encode()
-    encoder = _encoder_loss(network, states, batch, passes.inside, recipe)
     canvas = noised(batch, network.config.vocab_size, recipe, generator)
+    encoder = _encoder_loss(network, states, batch, passes.inside, recipe, generator)
     belief = None
     with half_precision(device, recipe):
         if torch.rand((), generator=generator) < recipe.self_conditioning:
@@ -217,7 +219,7 @@ def step_losses(
         decoded = passes.decode(canvas, belief)
     weights = _thinned(batch.weights.flatten(), recipe.pad_share, generator)[passes.used.flatten()]
     final = network.final(decoded.float())
-    loss = _cross_entropy(network, final, batch.targets[passes.used], weights, recipe)
+    loss = _cross_entropy(network, final, batch.targets[passes.used], weights, recipe, generator)
     routers = [module.imbalance for module in network.modules() if isinstance(module, Experts)]
     return encoder, loss, torch.stack([value for value in routers if value is not None]).mean()
 
@@ -247,16 +249,23 @@ def _first_answer(network: Network, passes: Passes, canvas: Tensor) -> Tensor:
     return torch.cat([network.believe(network.logits(part).softmax(-1)) for part in states])
 
 
-def _encoder_loss(network: Network, states: Tensor, batch: Batch, inside: Tensor, recipe: Recipe) -> Tensor:
+def _encoder_loss(
+    network: Network, states: Tensor, batch: Batch, inside: Tensor, recipe: Recipe, generator: torch.Generator
+) -> Tensor:
     """Next-token loss of the prompts and their continuations, where the next token stands right behind."""
     follows = inside[:, 1:] & (batch.prompt_positions.diff() == 1)
     weights = torch.nn.functional.pad(follows, (0, 1)).float()[inside]
     targets = batch.prompt.roll(-1, 1)[inside]
-    return _cross_entropy(network, network.final(states.float()), targets, weights, recipe)
+    return _cross_entropy(network, network.final(states.float()), targets, weights, recipe, generator)
 
 
 def _cross_entropy(
-    network: Network, final: Tensor, targets: Tensor, weights: Tensor, recipe: Recipe
+    network: Network,
+    final: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    recipe: Recipe,
+    generator: torch.Generator,
 ) -> Tensor:
     device, rows = final.device, weights.nonzero().squeeze(1)
     chosen = weights[rows].to(device)
@@ -267,6 +276,7 @@ def _cross_entropy(
         chosen,
         network.config.softcap,
         recipe.bf16,
+        generator if recipe.bf16 else None,
     )
     return total / chosen.sum()
 
@@ -371,6 +381,8 @@ class Run:
             if not cooling and now - stored > 60 * arguments.every:
                 self.store(state)
                 stored = now
+            if self.made == _SETTLED:
+                settle()
             self._one_step(
                 batch, schedule(self.step, self.recipe, elapsed, arguments.minutes, arguments.cooldown)
             )
@@ -417,6 +429,12 @@ def keep_freed_memory() -> None:
         mallopt(mmap_max, 0)
         mallopt(trim_threshold, 2**31 - 1)
         mallopt(top_pad, 256 << 20)
+
+
+def settle() -> None:
+    """Let the garbage collector pass over what is there: compiling leaves a million objects that stay."""
+    gc.collect()
+    gc.freeze()
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dgemma_model import native
 from dgemma_model.network import Network
-from dgemma_model.train import passes
+from dgemma_model.train import kernels, passes
 from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
 from dgemma_model.train.passes import Packed, Padded, Passes
 from tests.model.tiny import TINY, network, tokenizer
@@ -103,7 +103,7 @@ def test_attention_over_any_ranges_is_attention_behind_a_mask(kind: str, seed: i
     mask = torch.zeros(queries, keys, dtype=torch.bool)
     for query, (a, b, c, d) in enumerate(ranges):
         mask[query, a:b] = mask[query, c:d] = True
-    own = native.Attention.apply(*given, torch.tensor(ranges, dtype=torch.int32), kind)
+    own = kernels.Attention.apply(*given, torch.tensor(ranges, dtype=torch.int32), kind)
     plain = torch.nn.functional.scaled_dot_product_attention(
         *(part.transpose(0, 1)[None] for part in given), attn_mask=mask, scale=1.0, enable_gqa=True
     )[0].transpose(0, 1)

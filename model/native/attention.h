@@ -1,11 +1,11 @@
-/* What only training needs, behind forward.h: attention with its gradients, and the gradient of the loss.
+/* Attention with its gradients, for training; behind forward.h.
  *
- * Attention as FlashAttention has it (Dao et al., 2022): shares are made again from each query's logarithm of the sum
+ * As FlashAttention has it (Dao et al., 2022): shares are made again from each query's logarithm of the sum
  * instead of being kept. A query sees the keys of two ranges, from … to, which is enough for prompts one behind the
  * other and for canvases over them: nothing is padded and nothing masked is computed but the ends of blocks.
  */
 
-enum { TOGETHER = 32 }; /* rows, each a query of one head, whose shares become gradients in one product */
+enum { TOGETHER = 48 }; /* rows, each a query of one head, whose shares become gradients in one product */
 
 typedef struct {
   float *scores, *other, *slab;
@@ -36,16 +36,36 @@ static size_t NAME(spread_out)(Desk *desk, char *at) {
   return total;
 }
 
-/* Keys or values of one head as weights: `across` has a column for each token, `down` a row. */
+/* Keys or values of one head as weights: `across` has a column for each token, `down` a row. A block of tokens at a time:
+ * its PAIRs of numbers are moved as one. */
 static void NAME(lay_head)(const float *x, int tokens, size_t row, const Desk *desk, elem *across, elem *down) {
-  size_t block = (size_t)desk->size * BLOCK, column = (size_t)desk->padded * BLOCK;
-  memset(across, 0, (size_t)desk->padded * desk->size * sizeof(elem));
-  memset(down, 0, (size_t)desk->padded * desk->wide * sizeof(elem));
-  for (int token = 0; token < tokens; token++) {
-    Memory memory = {across, down, block, column};
-    NAME(remember_key)(memory, token, x + token * row, desk->size);
-    NAME(remember_value)(memory, token, x + token * row, desk->size);
+  int size = desk->size, pairs = size / PAIR;
+  elem narrow[BLOCK * desk->wide];
+  pair_of_elems *columns = (pair_of_elems *)across;
+  memset(narrow, 0, sizeof narrow);
+  for (int first = 0; first < tokens; first += BLOCK, columns += pairs * BLOCK) {
+    int many = tokens - first < BLOCK ? tokens - first : BLOCK;
+    for (int i = 0; i < many; i++) NAME(narrow)(x + (first + i) * row, narrow + i * desk->wide, size);
+    for (int i = many; i < BLOCK; i++) memset(narrow + i * desk->wide, 0, desk->wide * sizeof(elem));
+    for (int pair = 0; pair < pairs; pair++)
+      for (int i = 0; i < BLOCK; i++)
+        columns[pair * BLOCK + i] = *(const pair_of_elems *)(narrow + i * desk->wide + pair * PAIR);
+    for (int block = 0; block < desk->wide / BLOCK; block++)
+      for (int i = 0; i < BLOCK; i += PAIR) {
+        elem *to = down + ((size_t)block * desk->padded + first + i) * BLOCK;
+        const elem *from = narrow + i * desk->wide + block * BLOCK;
+        for (int k = 0; k < BLOCK; k++)
+          for (int other = 0; other < PAIR; other++) to[k * PAIR + other] = from[other * desk->wide + k];
+      }
   }
+}
+
+/* What was summed up for the keys or values of one head [size][padded], as they are given [keys][…]. */
+static void NAME(hand_back)(const Desk *desk, const float *sums, int keys, size_t row, float *to) {
+  for (int first = 0; first < keys; first += BLOCK)
+    for (int i = 0; i < desk->size; i += BLOCK)
+      for (int key = first; key < first + BLOCK && key < keys; key++)
+        for (int k = i; k < i + BLOCK && k < desk->size; k++) to[key * row + k] = sums[(size_t)k * desk->padded + key];
 }
 
 /* The blocks of keys that some of the queries first … last see: their begin and number, for both ranges. */
@@ -246,39 +266,9 @@ static int NAME(attention_back)(const Attention *a) {
       NAME(gather)(&desk, &sight, desk.shares, count, desk.keys_down, found);
       NAME(put)(a, found, desk.wide, head, first, queries, a->d_query);
     }
-    for (int key = 0; key < a->keys; key++)
-      for (int i = 0; i < desk.size; i++) {
-        a->d_key[key * row + head * a->size + i] = desk.d_keys[(size_t)i * desk.padded + key];
-        a->d_value[key * row + head * a->size + i] = desk.d_values[(size_t)i * desk.padded + key];
-      }
+    NAME(hand_back)(&desk, desk.d_keys, a->keys, row, a->d_key + head * a->size);
+    NAME(hand_back)(&desk, desk.d_values, a->keys, row, a->d_value + head * a->size);
   }
   free(memory);
-  return 1;
-}
-
-/* Scores [rows][vocabulary] before their soft cap become the weighted gradient of the cross-entropy, in place. */
-static int NAME(surprise)(const Surprise *what) {
-  int vocabulary = what->vocabulary;
-  float cap = what->cap, *scores = aligned(2 * (size_t)vocabulary * sizeof(float)), *slopes = scores + vocabulary;
-  if (!scores) return 0;
-  for (int row = 0; row < what->rows; row++) {
-    elem *in = (elem *)what->scores + (size_t)row * vocabulary;
-    float largest = -1e30f, sum = 0;
-    for (int i = 0; i < vocabulary; i++) {
-      float capped = 1.0f - 2.0f / (1.0f + exponential(2.0f / cap * widened(in[i])));
-      scores[i] = cap * capped;
-      slopes[i] = 1.0f - capped * capped;
-      largest = scores[i] > largest ? scores[i] : largest;
-    }
-    float right = scores[what->targets[row]] - largest;
-    for (int i = 0; i < vocabulary; i++) sum += scores[i] = exponential(scores[i] - largest);
-    float scale = what->weights[row] / sum;
-    what->losses[row] = logf(sum) - right;
-    for (int i = 0; i < vocabulary; i++) scores[i] *= scale;
-    scores[what->targets[row]] -= what->weights[row];
-    for (int i = 0; i < vocabulary; i++) scores[i] *= slopes[i];
-    NAME(narrow)(scores, in, vocabulary);
-  }
-  free(scores);
   return 1;
 }

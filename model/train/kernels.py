@@ -1,0 +1,271 @@
+"""Operations of training whose work is compiled code (`native/`), with their gradients; for a CPU.
+
+Each is given the kind of processor whose code it uses (see `native.kinds`), which also says in what type matrices are
+multiplied: bfloat16 by that of `native.HALF`, else float32.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dgemma_model.native import HALF, address, kind_of, library
+
+_ROWS = 128
+"""Experts' rows are rounded up to a multiple: oneDNN compiles a product for each size that it has not met before."""
+
+
+class _Attention(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("query", "key", "value", "ranges")),
+        *((name, ctypes.c_int) for name in ("queries", "keys", "heads", "kv_heads", "size")),
+        *((name, ctypes.c_void_p) for name in ("out", "normalisers", "d_out", "d_query", "d_key", "d_value")),
+    )
+
+
+class _Surprise(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("scores", "targets", "weights")),
+        *((name, ctypes.c_int) for name in ("rows", "vocabulary")),
+        ("cap", ctypes.c_float),
+        ("losses", ctypes.c_void_p),
+    )
+
+
+class _Thinned(ctypes.Structure):
+    _fields_ = (
+        ("surprise", _Surprise),
+        *((name, ctypes.c_void_p) for name in ("states", "weight", "offsets")),
+        ("hidden", ctypes.c_int),
+        ("grain", ctypes.c_float),
+        *((name, ctypes.c_void_p) for name in ("d_states", "d_weight")),
+    )
+
+
+class _Gated(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("input", "d_out", "out")),
+        *((name, ctypes.c_int) for name in ("rows", "width")),
+    )
+
+
+class _Blend(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("rows", "places", "weights")),
+        *((name, ctypes.c_int) for name in ("tokens", "top_k", "hidden")),
+        *((name, ctypes.c_void_p) for name in ("out", "d_out", "d_rows", "d_weights")),
+    )
+
+
+def _call(name: str, kind: str | None, task: ctypes.Structure) -> None:
+    found = library()
+    assert found is not None
+    assert kind is not None
+    if not getattr(found, f"dgemma_{name}")(kind.encode(), ctypes.byref(task)):
+        raise MemoryError
+
+
+class Attention(torch.autograd.Function):
+    """Attention while training; each query sees two ranges of keys."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, ranges: Tensor, kind: str) -> Tensor:
+        """The values that the queries find.
+
+        Args:
+            query: [queries, heads, head_dim], float32 like all others.
+            key: [keys, key-value heads, head_dim].
+            value: likewise.
+            ranges: a query sees the keys from … to and from … to: int32 [queries, 4].
+            kind: of processor.
+
+        Returns:
+            [queries, heads, head_dim].
+        """
+        kept = [part.contiguous() for part in (query, key, value, ranges)]
+        out, normalisers = torch.empty_like(kept[0]), torch.empty(query.shape[:2])
+        _attend("attention", kind, kept, (out, normalisers))
+        ctx.save_for_backward(*kept, out, normalisers)
+        ctx.kind = kind
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        """See `forward`."""
+        *kept, out, normalisers = ctx.saved_tensors
+        query, key, value = (torch.empty_like(part) for part in kept[:3])
+        made = (out, normalisers, gradients[0].contiguous(), query, key, value)
+        _attend("attention_back", ctx.kind, kept, made)
+        return query, key, value, None, None
+
+
+def _attend(name: str, kind: str, given: Sequence[Tensor], made: Sequence[Tensor]) -> None:
+    query, key, *_ = given
+    sizes = (len(query), len(key), query.shape[1], key.shape[1], query.shape[2])
+    _call(name, kind, _Attention(*map(address, given), *sizes, *map(address, made)))
+
+
+class Mixture(torch.autograd.Function):
+    """What the chosen experts make of tokens: each runs once, over the tokens that chose it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        gate_up: Tensor,
+        down: Tensor,
+        weights: Tensor,
+        order: Tensor,
+        counts: list[int],
+        kind: str,
+    ) -> Tensor:
+        """The weighted sum of the experts' outputs.
+
+        Args:
+            x: [tokens, hidden], float32 like all others.
+            gate_up: [experts, 2 × width, hidden].
+            down: [experts, hidden, width].
+            weights: of each token's choices [tokens, top_k].
+            order: of the choices, by expert [tokens × top_k].
+            counts: choices of each expert.
+            kind: of processor.
+
+        Returns:
+            [tokens, hidden].
+        """
+        dtype = torch.bfloat16 if kind == HALF else torch.float32
+        rooms = [-(-count // _ROWS) * _ROWS for count in counts]
+        into, out_of, weights = gate_up.to(dtype), down.to(dtype), weights.contiguous()
+        own, places = _grouped(x.to(dtype), order, counts, rooms)
+        inner = own.new_empty(len(own), into.shape[1])
+        for expert, rows in _slices(rooms):
+            torch.mm(own[rows], into[expert].t(), out=inner[rows])
+        activated = own.new_empty(len(own), down.shape[2])
+        _call("gated", kind, _Gated(address(inner), None, address(activated), *activated.shape))
+        found = torch.empty_like(own)
+        for expert, rows in _slices(rooms):
+            torch.mm(activated[rows], out_of[expert].t(), out=found[rows])
+        ctx.save_for_backward(into, out_of, weights, places, own, inner, activated, found)
+        ctx.rooms, ctx.kind = rooms, kind
+        return _blended(kind, found, places, weights, weights.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None, None]:
+        """See `forward`."""
+        into, out_of, weights, places, own, inner, activated, found = ctx.saved_tensors
+        d_out, kind, slices = gradients[0].contiguous(), ctx.kind, list(_slices(ctx.rooms))
+        d_found, d_weights = torch.zeros_like(found), torch.empty_like(weights)
+        sizes = (*weights.shape, found.shape[1])
+        given, made = map(address, (found, places, weights)), map(address, (d_out, d_found, d_weights))
+        _call("blend_back", kind, _Blend(*given, *sizes, None, *made))
+        d_activated, d_down = torch.empty_like(activated), torch.zeros_like(out_of)
+        for expert, rows in slices:
+            torch.mm(d_found[rows], out_of[expert], out=d_activated[rows])
+            torch.mm(d_found[rows].t(), activated[rows], out=d_down[expert])
+        d_inner = torch.empty_like(inner)
+        _call("gated", kind, _Gated(*map(address, (inner, d_activated, d_inner)), *activated.shape))
+        d_own, d_into = torch.empty_like(own), torch.zeros_like(into)
+        for expert, rows in slices:
+            torch.mm(d_inner[rows], into[expert], out=d_own[rows])
+            torch.mm(d_inner[rows].t(), own[rows], out=d_into[expert])
+        d_x = _blended(kind, d_own, places, None, weights.shape)
+        return d_x, d_into.float(), d_down.float(), d_weights, None, None, None
+
+
+def _grouped(x: Tensor, order: Tensor, counts: list[int], rooms: list[int]) -> tuple[Tensor, Tensor]:
+    """Rows of ``x`` by expert, with zeros behind each expert's, and the place of each choice among them."""
+    starts = list(accumulate((room - count for room, count in zip(rooms, counts, strict=True)), initial=0))
+    shifts = torch.tensor(starts[:-1]).repeat_interleave(torch.tensor(counts))
+    at = torch.arange(len(order)) + shifts
+    places = torch.empty_like(order)
+    places[order] = at
+    tokens = torch.full((sum(rooms),), len(x))
+    tokens[at] = order // (len(order) // len(x))
+    return torch.nn.functional.pad(x, (0, 0, 0, 1))[tokens], places
+
+
+def _slices(counts: list[int]) -> Iterator[tuple[int, slice]]:
+    """Experts that were chosen, and their rows."""
+    end = 0
+    for expert, count in enumerate(counts):
+        end += count
+        if count:
+            yield expert, slice(end - count, end)
+
+
+def _blended(kind: str, rows: Tensor, places: Tensor, weights: Tensor | None, choices: torch.Size) -> Tensor:
+    out = torch.empty(choices[0], rows.shape[1])
+    sizes = (*choices, rows.shape[1])
+    task = _Blend(*map(address, (rows, places, weights)), *sizes, address(out), None, None, None)
+    _call("blend", kind, task)
+    return out
+
+
+def surprise(scores: Tensor, targets: Tensor, weights: Tensor, cap: float) -> Tensor:
+    """Turn scores before their soft cap into the gradient of their weighted cross-entropy, in place.
+
+    Args:
+        scores: [rows, vocabulary], in a type that `kind_of` knows.
+        targets: token ids [rows].
+        weights: float32 [rows].
+        cap: the soft cap.
+
+    Returns:
+        The unweighted losses in nats [rows].
+    """
+    losses = torch.empty_like(weights)
+    _call("surprise", kind_of(scores.dtype), _surprise(scores, targets, weights, cap, losses))
+    return losses
+
+
+def thinned_surprise(
+    scores: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    cap: float,
+    states: Tensor,
+    weight: Tensor,
+    grain: float,
+    offsets: Tensor,
+    d_weight: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The gradient of the weighted cross-entropy in what the scores are products of, by its largest entries.
+
+    An entry of less than ``grain`` is replaced by ``grain`` or by nothing, so that it is right on average: most of a
+    vocabulary has next to no share in a prediction, and its gradient need not be multiplied (Wijmans et al., "Cut Your
+    Losses", 2025, leave such entries out, which is wrong on average).
+
+    Args:
+        scores: [rows, vocabulary], in a type that `kind_of` knows; like `surprise`, but left as they are.
+        targets: token ids [rows].
+        weights: float32 [rows].
+        cap: the soft cap.
+        states: float32 [rows, hidden].
+        weight: of the scores' type [vocabulary, hidden].
+        grain: of an unweighted entry, which is between -1 and 1.
+        offsets: drawn evenly from 0 … 1, float32 [rows].
+        d_weight: to which its gradient is added [vocabulary, hidden].
+
+    Returns:
+        The unweighted losses in nats [rows], and the gradient of the states.
+    """
+    assert states.is_contiguous()
+    assert weight.is_contiguous()
+    losses, d_states = torch.empty_like(weights), torch.empty_like(states)
+    given = map(address, (states, weight, offsets))
+    made = map(address, (d_states, d_weight))
+    surprise = _surprise(scores, targets, weights, cap, losses)
+    task = _Thinned(surprise, *given, states.shape[1], grain, *made)
+    _call("thinned", kind_of(scores.dtype), task)
+    return losses, d_states
+
+
+def _surprise(scores: Tensor, targets: Tensor, weights: Tensor, cap: float, losses: Tensor) -> _Surprise:
+    assert scores.is_contiguous()
+    given = map(address, (scores, targets, weights))
+    return _Surprise(*given, *scores.shape, cap, losses.data_ptr())
