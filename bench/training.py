@@ -2,13 +2,13 @@
 
 The same weights, rows, noise, losses (the encoder's next tokens and the canvas, one pass of decoding, no
 self-conditioning, no balancing of experts), optimizer (AdamW, fused) and threads (one unless OMP_NUM_THREADS says
-otherwise). Every step has another batch. Both keep freed memory and score only the tokens that count; ours is
-compiled, as in training.
+otherwise). Every step has another batch. Both keep freed memory and score only the tokens that count.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import sys
@@ -28,6 +28,7 @@ from dgemma_model.network import Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train import compiled
 from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
+from dgemma_model.train.passes import packed_kind
 from dgemma_model.train.train import (
     SHAPE,
     Recipe,
@@ -47,17 +48,18 @@ BEFORE = 12
 Step = Callable[[Batch], Tensor]
 
 
-def batches(tokenizer: Tokenizer, rows: int, count: int, shape: Shape) -> list[Batch]:
-    """Rows of the standard library, cut as training cuts them."""
+def batches(tokenizer: Tokenizer, recipe: Recipe, count: int, shape: Shape) -> list[Batch]:
+    """Rows of the standard library, as many of each file as training would make."""
     rng = random.Random(0)
     cutter, maker = Cutter(rng), RowMaker(tokenizer, shape, rng)
     found: list[Row] = []
     for text in library():
-        if text and len(found) < rows * count:
-            found += filter(None, (maker.row(text, spans) for spans in cutter.cuts(text, 4)))
+        if text and len(found) < 2 * recipe.rows * count:
+            cuts = cutter.cuts(text, 1 + len(text) // recipe.characters_per_row)
+            found += filter(None, (maker.row(text, spans) for spans in cuts))
     rng.shuffle(found)
-    starts = range(0, rows * count, rows)
-    return [collate(found[start : start + rows], shape, tokenizer.pad_id) for start in starts]
+    starts = range(0, recipe.rows * count, recipe.rows)
+    return [collate(found[start : start + recipe.rows], shape, tokenizer.pad_id) for start in starts]
 
 
 def our_step(network: Network, recipe: Recipe) -> Step:
@@ -117,14 +119,15 @@ def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
 
 def measure(recipe: Recipe, steps: int) -> list[Figure]:
     """Tokens a second of both, padding included, and the ratio."""
+    dtype = torch.bfloat16 if recipe.bf16 else torch.float32
     network = load(BUNDLED).requires_grad_(True).train()
-    given = batches(Tokenizer.from_file(BUNDLED / TOKENIZER), recipe.rows, BEFORE + steps, SHAPE)
+    given = batches(Tokenizer.from_file(BUNDLED / TOKENIZER), recipe, BEFORE + steps, SHAPE)
     tokens = recipe.rows * (SHAPE.prompt + SHAPE.canvas)
     others = {experts: stock_step(network, recipe, experts) for experts in EXPERTS}
-    with compiled.layers():
+    with compiled.layers() if packed_kind("cpu", dtype) is None else contextlib.nullcontext():
         times = in_turns({"ours": our_step(network, recipe), **others}, given)
     best = min(EXPERTS, key=lambda experts: median(times[experts]))
-    kind = "bfloat16" if recipe.bf16 else "float32"
+    kind = str(dtype).removeprefix("torch.")
     ratio = median(b / a for a, b in zip(times["ours"], times[best], strict=True))
     return [
         Figure(f"training, {kind}, ours", tokens / median(times["ours"]), "tokens/s"),

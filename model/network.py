@@ -68,6 +68,7 @@ class Experts(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Mix the experts' outputs for ``x`` [tokens, hidden], which has unit root mean square."""
         weights, order, counts = self.assign(x)
+        weights = weights.to(x.dtype)
         tokens = order // self.top_k
         grouped = x[tokens].split(counts)
         outputs = [
@@ -99,7 +100,7 @@ class Experts(nn.Module):
         probabilities = F.linear(x, self.router * scale).float().softmax(-1)
         weights, chosen = probabilities.topk(self.top_k, -1)
         weights = weights / weights.sum(-1, keepdim=True)
-        return probabilities, weights.to(x.dtype) * self.expert_scale[chosen], chosen
+        return probabilities, weights * self.expert_scale[chosen], chosen
 
 
 def _imbalance(probabilities: Tensor, counts: list[int]) -> Tensor:

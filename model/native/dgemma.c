@@ -366,20 +366,21 @@ OVER_ROWS(soften)
 
 /* ---- training, by the caller's thread alone ---- */
 
-API int dgemma_attention(const char *kind, const Attention *attention) {
-  return find_kind(kind)->attention(attention);
-}
+/* ---- training: 0 where there is no memory ---- */
 
-API int dgemma_attention_back(const char *kind, const Attention *attention) {
-  return find_kind(kind)->attention_back(attention);
-}
-
-API int dgemma_surprise(const char *kind, const Surprise *surprise) { return find_kind(kind)->surprise(surprise); }
-
-API int dgemma_thinned(const char *kind, const Thinned *thinned) { return find_kind(kind)->thinned(thinned); }
-
-API int dgemma_gated(const char *kind, const Gated *gated) { return find_kind(kind)->gated(gated); }
-
-API int dgemma_blend(const char *kind, const Blend *blend) { return find_kind(kind)->blend(blend); }
-
-API int dgemma_blend_back(const char *kind, const Blend *blend) { return find_kind(kind)->blend_back(blend); }
+#define TRAINING(name, type)                                                                                       \
+  API int dgemma_##name(const char *kind, const type *what) { return find_kind(kind)->name(what); }
+TRAINING(attention, Attention)
+TRAINING(attention_back, Attention)
+TRAINING(unit_rows, UnitRows)
+TRAINING(heads, Heads)
+TRAINING(heads_back, Heads)
+TRAINING(absorb, Absorbed)
+TRAINING(absorb_back, Absorbed)
+TRAINING(gated, Gated)
+TRAINING(blend, Blend)
+TRAINING(blend_back, Blend)
+TRAINING(combine, Combined)
+TRAINING(combine_back, Combined)
+TRAINING(surprise, Surprise)
+TRAINING(thinned, Thinned)

@@ -122,6 +122,57 @@ typedef struct {
   float *d_weights;
 } Blend;
 
+typedef struct {
+  const float *x;    /* [rows][hidden], like all others */
+  const void *d_out; /* of elements, like `out`; given: backward */
+  void *out;
+  float *d_x;
+  int rows, hidden;
+  float eps;
+} UnitRows;
+
+/* Of one layer while training; see layer.h. */
+typedef struct {
+  const void *projected; /* [tokens][all heads × size], of elements */
+  const float *query_norm, *key_norm; /* [size] */
+  const float *turn; /* cosines, then sines [tokens][size] */
+  int tokens, heads, kv_heads, size, shared;
+  float eps;
+  float *query, *key, *value; /* [tokens][heads or kv_heads][size] */
+  const float *d_query, *d_key, *d_value;
+  void *d_projected;
+  float *d_query_norm, *d_key_norm;
+} Heads;
+
+typedef struct {
+  const float *x;     /* [rows][hidden], like all others */
+  const void *y;      /* of elements, like `normed`, `d_normed` and `d_y` */
+  const float *scale; /* [hidden] */
+  int rows, hidden;
+  float eps;
+  float *out;
+  void *normed;
+  const float *d_out;
+  const void *d_normed;
+  float *d_x;
+  void *d_y;
+  float *d_scale;
+} Absorbed;
+
+typedef struct {
+  const float *x;    /* [rows][hidden], like all others */
+  const void *dense; /* of elements, like d_dense */
+  const float *mixed;
+  const float *dense_scale, *mixed_scale, *scale; /* [hidden] */
+  int rows, hidden;
+  float eps, factor;
+  float *out;
+  const float *d_out;
+  float *d_x;
+  void *d_dense;
+  float *d_mixed, *d_dense_scale, *d_mixed_scale, *d_scale;
+} Combined;
+
 struct Kind {
   const char *name;
   int size, pair; /* bytes of an element of a matrix, and how many are multiplied at once */
@@ -138,6 +189,13 @@ struct Kind {
   int (*gated)(const Gated *gated);
   int (*blend)(const Blend *blend);
   int (*blend_back)(const Blend *blend);
+  int (*unit_rows)(const UnitRows *what);
+  int (*heads)(const Heads *what);
+  int (*heads_back)(const Heads *what);
+  int (*absorb)(const Absorbed *what);
+  int (*absorb_back)(const Absorbed *what);
+  int (*combine)(const Combined *what);
+  int (*combine_back)(const Combined *what);
 };
 
 /* All threads of a pass wait here until the last one arrives. */

@@ -568,6 +568,7 @@ static void NAME(soften)(const Rows *rows, int thread, int first, int last) {
 
 #include "attention.h"
 #include "experts.h"
+#include "layer.h"
 #include "loss.h"
 
 const Kind JOIN(kind_, KIND) = {
@@ -587,4 +588,11 @@ const Kind JOIN(kind_, KIND) = {
     .gated = NAME(gated),
     .blend = NAME(blend),
     .blend_back = NAME(blend_back),
+    .unit_rows = NAME(unit_rows),
+    .heads = NAME(heads),
+    .heads_back = NAME(heads_back),
+    .absorb = NAME(absorb),
+    .absorb_back = NAME(absorb_back),
+    .combine = NAME(combine),
+    .combine_back = NAME(combine_back),
 };

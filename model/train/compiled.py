@@ -1,4 +1,4 @@
-"""The network's layers compiled for training: the many small operations around the matrix products become few.
+"""The network's layers compiled by torch for training on padded rows, as on a GPU: many small operations become few.
 
 Everything but attention and the experts' products, whose number and sizes change with every batch. A C++ compiler is
 needed, on the machine that trains only.

@@ -49,7 +49,7 @@ class _Thinned(ctypes.Structure):
 
 class _Gated(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("input", "d_out", "out")),
+        *((name, ctypes.c_void_p) for name in ("inner", "d_out", "out")),
         *((name, ctypes.c_int) for name in ("rows", "width")),
     )
 
@@ -62,12 +62,30 @@ class _Blend(ctypes.Structure):
     )
 
 
-def _call(name: str, kind: str | None, task: ctypes.Structure) -> None:
+def call(name: str, kind: str | None, task: ctypes.Structure) -> None:
+    """Run a function of the compiled code.
+
+    Raises:
+        MemoryError: it found none.
+    """
     found = library()
     assert found is not None
     assert kind is not None
     if not getattr(found, f"dgemma_{name}")(kind.encode(), ctypes.byref(task)):
         raise MemoryError
+
+
+def element(kind: str) -> torch.dtype:
+    """The type in which a kind of processor multiplies."""
+    return torch.bfloat16 if kind == HALF else torch.float32
+
+
+def gated(inner: Tensor, kind: str, d_out: Tensor | None = None) -> Tensor:
+    """GELU(first half) × second half of ``inner`` [rows, 2 × width]; with ``d_out``: the gradient there."""
+    rows, width = inner.shape[0], inner.shape[1] // 2
+    out = inner.new_empty(rows, width) if d_out is None else torch.empty_like(inner)
+    call("gated", kind, _Gated(address(inner), address(d_out), address(out), rows, width))
+    return out
 
 
 class Attention(torch.autograd.Function):
@@ -107,7 +125,7 @@ class Attention(torch.autograd.Function):
 def _attend(name: str, kind: str, given: Sequence[Tensor], made: Sequence[Tensor]) -> None:
     query, key, *_ = given
     sizes = (len(query), len(key), query.shape[1], key.shape[1], query.shape[2])
-    _call(name, kind, _Attention(*map(address, given), *sizes, *map(address, made)))
+    call(name, kind, _Attention(*map(address, given), *sizes, *map(address, made)))
 
 
 class Mixture(torch.autograd.Function):
@@ -138,20 +156,20 @@ class Mixture(torch.autograd.Function):
         Returns:
             [tokens, hidden].
         """
-        dtype = torch.bfloat16 if kind == HALF else torch.float32
+        dtype = element(kind)
         rooms = [-(-count // _ROWS) * _ROWS for count in counts]
         into, out_of, weights = gate_up.to(dtype), down.to(dtype), weights.contiguous()
         own, places = _grouped(x.to(dtype), order, counts, rooms)
         inner = own.new_empty(len(own), into.shape[1])
         for expert, rows in _slices(rooms):
             torch.mm(own[rows], into[expert].t(), out=inner[rows])
-        activated = own.new_empty(len(own), down.shape[2])
-        _call("gated", kind, _Gated(address(inner), None, address(activated), *activated.shape))
+        activated = gated(inner, kind)
         found = torch.empty_like(own)
         for expert, rows in _slices(rooms):
             torch.mm(activated[rows], out_of[expert].t(), out=found[rows])
         ctx.save_for_backward(into, out_of, weights, places, own, inner, activated, found)
         ctx.rooms, ctx.kind = rooms, kind
+        ctx.pads = [slice(rows.start + counts[expert], rows.stop) for expert, rows in _slices(rooms)]
         return _blended(kind, found, places, weights, weights.shape)
 
     @staticmethod
@@ -159,16 +177,17 @@ class Mixture(torch.autograd.Function):
         """See `forward`."""
         into, out_of, weights, places, own, inner, activated, found = ctx.saved_tensors
         d_out, kind, slices = gradients[0].contiguous(), ctx.kind, list(_slices(ctx.rooms))
-        d_found, d_weights = torch.zeros_like(found), torch.empty_like(weights)
+        d_found, d_weights = torch.empty_like(found), torch.empty_like(weights)
+        for rows in ctx.pads:
+            d_found[rows].zero_()
         sizes = (*weights.shape, found.shape[1])
         given, made = map(address, (found, places, weights)), map(address, (d_out, d_found, d_weights))
-        _call("blend_back", kind, _Blend(*given, *sizes, None, *made))
+        call("blend_back", kind, _Blend(*given, *sizes, None, *made))
         d_activated, d_down = torch.empty_like(activated), torch.zeros_like(out_of)
         for expert, rows in slices:
             torch.mm(d_found[rows], out_of[expert], out=d_activated[rows])
             torch.mm(d_found[rows].t(), activated[rows], out=d_down[expert])
-        d_inner = torch.empty_like(inner)
-        _call("gated", kind, _Gated(*map(address, (inner, d_activated, d_inner)), *activated.shape))
+        d_inner = gated(inner, kind, d_activated)
         d_own, d_into = torch.empty_like(own), torch.zeros_like(into)
         for expert, rows in slices:
             torch.mm(d_inner[rows], into[expert], out=d_own[rows])
@@ -202,7 +221,7 @@ def _blended(kind: str, rows: Tensor, places: Tensor, weights: Tensor | None, ch
     out = torch.empty(choices[0], rows.shape[1])
     sizes = (*choices, rows.shape[1])
     task = _Blend(*map(address, (rows, places, weights)), *sizes, address(out), None, None, None)
-    _call("blend", kind, task)
+    call("blend", kind, task)
     return out
 
 
@@ -219,7 +238,7 @@ def surprise(scores: Tensor, targets: Tensor, weights: Tensor, cap: float) -> Te
         The unweighted losses in nats [rows].
     """
     losses = torch.empty_like(weights)
-    _call("surprise", kind_of(scores.dtype), _surprise(scores, targets, weights, cap, losses))
+    call("surprise", kind_of(scores.dtype), _surprise(scores, targets, weights, cap, losses))
     return losses
 
 
@@ -261,7 +280,7 @@ def thinned_surprise(
     made = map(address, (d_states, d_weight))
     surprise = _surprise(scores, targets, weights, cap, losses)
     task = _Thinned(surprise, *given, states.shape[1], grain, *made)
-    _call("thinned", kind_of(scores.dtype), task)
+    call("thinned", kind_of(scores.dtype), task)
     return losses, d_states
 
 

@@ -15,7 +15,7 @@ from dgemma_model import native
 from dgemma_model.train import kernels
 
 _ROWS = 512
-_GRAIN = 1 / 512
+_GRAIN = 1 / 256
 
 
 class _CappedCrossEntropy(torch.autograd.Function):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dgemma_model import native
 from dgemma_model.network import KeysValues, Layer, Network
-from dgemma_model.train import kernels
+from dgemma_model.train import kernels, layer
 from dgemma_model.train.examples import Batch
 
 
@@ -70,7 +70,7 @@ class Padded(Passes):
 
 
 class Packed(Passes):
-    """All tokens in one row, by compiled attention."""
+    """All tokens in one row, by compiled layers."""
 
     def __init__(self, network: Network, batch: Batch, kind: str) -> None:
         super().__init__(network, batch)
@@ -79,44 +79,45 @@ class Packed(Passes):
 
     def encode(self) -> Tensor:
         network, batch = self._network, self._batch
-        x = network.embed(batch.prompt[self.inside][None])
-        rotate = network.rotation(batch.prompt_positions[self.inside][None])
+        x = network.embed(batch.prompt[self.inside])
+        turn = _turn(network, batch.prompt_positions[self.inside])
         self._kept = []
-        for layer in _layers(network):
-            query, key, value = (part.transpose(1, 2)[0].float() for part in layer.project(x, rotate))
+        for own in _layers(network):
+            query, key, value = layer.project(own, x, turn, self._kind)
             self._kept.append((key, value))
-            x = self._finish(layer, x, self._attend(query, key, value, self._prompt_ranges))
-        return x[0]
+            x = layer.finish(own, x, self._attend(query, key, value, self._prompt_ranges), self._kind)
+        return x
 
     def decode(self, canvas: Tensor, belief: Tensor | None) -> Tensor:
         network = self._network
-        embedded = network.embed(canvas[self.used][None])
-        x: Tensor = network.self_conditioning(embedded, None if belief is None else belief[None])
-        rotate = network.rotation(self._batch.positions[self.used][None])
-        for layer, kept in zip(_layers(network), self._kept, strict=True):
-            query, key, value = (part.transpose(1, 2)[0].float() for part in layer.project(x, rotate))
+        x: Tensor = network.self_conditioning(network.embed(canvas[self.used]), belief)
+        turn = _turn(network, self._batch.positions[self.used])
+        for own, kept in zip(_layers(network), self._kept, strict=True):
+            query, key, value = layer.project(own, x, turn, self._kind)
             key, value = torch.cat((kept[0], key)), torch.cat((kept[1], value))
-            x = self._finish(layer, x, self._attend(query, key, value, self._canvas_ranges))
-        return x[0]
+            x = layer.finish(own, x, self._attend(query, key, value, self._canvas_ranges), self._kind)
+        return x
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, ranges: Tensor) -> Tensor:
         found: Tensor = kernels.Attention.apply(query, key, value, ranges, self._kind)  # type: ignore[no-untyped-call]
-        return found[None].transpose(1, 2)
+        return found
 
-    def _finish(self, layer: Layer, x: Tensor, attended: Tensor) -> Tensor:
-        x, normed, dense = layer.absorb(x, attended)
-        experts, tokens = layer.experts, normed[0].float()
-        weights, order, counts = experts.assign(tokens)
-        mixed: Tensor = kernels.Mixture.apply(  # type: ignore[no-untyped-call]
-            tokens, experts.gate_up * experts.norm, experts.down, weights.float(), order, counts, self._kind
-        )
-        return layer.combine(x, dense, mixed[None])
+
+def _turn(network: Network, positions: Tensor) -> Tensor:
+    """Cosines and sines of positions [tokens], as `layer.project` wants them."""
+    angles = positions[:, None].float() * network.frequencies
+    return torch.cat((angles.cos(), angles.sin()), 1)
 
 
 def best_passes(network: Network, batch: Batch, dtype: torch.dtype) -> Passes:
     """The fastest passes for a network where it lies, its matrix products being in ``dtype``."""
-    kind = native.kind_of(dtype) if network.embedding.device.type == "cpu" else None
+    kind = packed_kind(network.embedding.device.type, dtype)
     return Padded(network, batch) if kind is None else Packed(network, batch, kind)
+
+
+def packed_kind(device: str, dtype: torch.dtype) -> str | None:
+    """The kind of processor whose code packed passes use there; None where rows must be padded."""
+    return native.kind_of(dtype) if device == "cpu" else None
 
 
 def prompt_ranges(batch: Batch) -> Tensor:

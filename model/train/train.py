@@ -35,7 +35,7 @@ from dgemma_model.train import compiled
 from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
 from dgemma_model.train.loss import capped_cross_entropy
 from dgemma_model.train.muon import Muon
-from dgemma_model.train.passes import Passes, best_passes
+from dgemma_model.train.passes import Passes, best_passes, packed_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +211,13 @@ def step_losses(
     with half_precision(device, recipe):
         states = passes.encode()
     canvas = noised(batch, network.config.vocab_size, recipe, generator)
-    encoder = _encoder_loss(network, states, batch, passes.inside, recipe, generator)
     belief = None
     with half_precision(device, recipe):
         if torch.rand((), generator=generator) < recipe.self_conditioning:
             belief = _first_answer(network, passes, canvas)
         decoded = passes.decode(canvas, belief)
     weights = _thinned(batch.weights.flatten(), recipe.pad_share, generator)[passes.used.flatten()]
+    encoder = _encoder_loss(network, states, batch, passes.inside, recipe, generator)
     final = network.final(decoded.float())
     loss = _cross_entropy(network, final, batch.targets[passes.used], weights, recipe, generator)
     routers = [module.imbalance for module in network.modules() if isinstance(module, Experts)]
@@ -461,7 +461,12 @@ def main(argv: list[str] | None = None) -> None:
         action="store_true",
         help="bfloat16 matrix products: for a GPU, or a CPU with AMX or AVX512-BF16",
     )
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compile the layers of padded rows: those on a GPU",
+    )
     arguments = parser.parse_args(argv)
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
@@ -472,7 +477,8 @@ def main(argv: list[str] | None = None) -> None:
     elif arguments.start:
         run.begin(arguments.start)
     print(f"{parameter_count(run.network) / 1e6:.2f} M parameters, step {run.step}", file=sys.stderr)
-    with compiled.layers() if arguments.compile else contextlib.nullcontext():
+    padded = packed_kind(arguments.device, torch.bfloat16 if arguments.bf16 else torch.float32) is None
+    with compiled.layers() if arguments.compile and padded else contextlib.nullcontext():
         run.train()
 
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from dgemma_model import native
+from dgemma_model.train import kernels
 from dgemma_model.train.loss import capped_cross_entropy
 from dgemma_model.train.muon import Muon, orthogonalised
 
@@ -28,6 +30,47 @@ def test_loss_and_gradients_equal_the_plain_ones(rows: int) -> None:
         assert own is not None
         assert reference is not None
         torch.testing.assert_close(own, reference, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.skipif(not native.kinds(), reason="nothing was compiled")
+@pytest.mark.parametrize("vocabulary", [50, 64, 1000])
+def test_a_thinned_gradient_is_right_on_average(vocabulary: int) -> None:
+    torch.manual_seed(vocabulary)
+    rows, draws, grain, cap = 6, 512, 0.05, 5.0
+    states, weight = torch.randn(rows, 16), torch.randn(vocabulary, 16)
+    targets, weights = torch.randint(0, vocabulary, (rows,)), torch.rand(rows)
+    scores = states @ weight.t()
+    gradient = scores.clone()
+    losses = kernels.surprise(gradient, targets, weights, cap)
+    d_states, d_weight = torch.zeros(rows, 16), torch.zeros(vocabulary, 16)
+    for offset in (torch.arange(draws) + 0.5) / draws:
+        own, part = kernels.thinned_surprise(
+            scores, targets, weights, cap, states, weight, grain, offset.expand(rows).contiguous(), d_weight
+        )
+        torch.testing.assert_close(own, losses)
+        d_states += part / draws
+    torch.testing.assert_close(d_states, gradient @ weight, rtol=1e-2, atol=5e-3)
+    torch.testing.assert_close(d_weight / draws, gradient.t() @ states, rtol=1e-2, atol=5e-3)
+
+
+@pytest.mark.skipif(native.kind_of(torch.bfloat16) is None, reason="a processor that multiplies bfloat16")
+def test_a_thinned_loss_goes_down_as_the_whole_one_does() -> None:
+    ends = []
+    for generator in (None, torch.Generator().manual_seed(0)):
+        torch.manual_seed(0)
+        states, targets = torch.randn(300, 32), torch.randint(0, 200, (300,))
+        weight = torch.zeros(200, 32, requires_grad=True)
+        optimizer = torch.optim.Adam([weight], lr=0.05)
+        for _ in range(60):
+            optimizer.zero_grad()
+            loss = capped_cross_entropy(
+                states, weight, targets, torch.full((300,), 1 / 300), 30.0, True, generator
+            )
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        ends.append(loss.item())
+    assert ends[0] < 1.0  # from log 200 = 5.3
+    assert abs(ends[0] - ends[1]) < 0.05
 
 
 @pytest.mark.parametrize("shape", [(8, 20), (20, 8), (3, 12, 12)])
