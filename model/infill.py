@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy
 import torch
 from torch import Tensor
 
 from dgemma_model.confidence import Curve
-from dgemma_model.copying import Copier, Document
+from dgemma_model.copying import LONGEST, Copier, Document, Packed, packed
 from dgemma_model.denoise import Canvas, Schedule, State, denoise
 from dgemma_model.drafting import copies, draft, ending, rest_of_line
 from dgemma_model.errors import ModelError
@@ -43,7 +44,13 @@ _PARSED = 8  # likeliest guesses that are tried in their place
 _REPAIRED = 3  # that are repaired where none of them fits
 _MENDINGS = 2  # times that each further region is looked at
 _GUESSES = 3  # that are offered beside what was denoised
-_REACH = 60_000, 30_000  # characters before and behind region 1 from which single tokens may be copied
+_REACH = (
+    60_000,
+    30_000,
+)  # characters before and behind region 1 from which single tokens may be copied, at least
+_BLOCK = (
+    16_384  # a longer text before region 1 loses whole blocks: it then begins where it began a key before
+)
 _TOP_LEVEL = re.compile(r"(?<=\n)(?=\S)")  # where a statement begins that is not indented
 _LONGEST_GUESS = BUCKETS[2] - 2  # tokens
 _TRUST = 3.0  # nats by which the denoiser favours the guess; chosen on held-out regions
@@ -344,28 +351,29 @@ class Infiller:
         layout = lay_out(healed, widths, self.tokenizer, self.budget)
         prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
         before, behind = _REACH
-        prefix = self._pieces(healed.segments[0][-before:])
+        first = healed.segments[0]
+        prefix = self._pieces(first[max(0, len(first) - before) // _BLOCK * _BLOCK :])
         later = (*(text[:behind] for text in healed.segments[1:]), *context)
         document = Document([prefix, *map(self._pieces, later)])
-        begun = healed.begun[0].encode()
-        copier = Copier.behind(document, prefix)
-        opening = Opening(layout.writing_position, copier, begun, single_line, tuple(prefix[-CONTEXT:]))
+        begun, last = healed.begun[0].encode(), prefix[-LONGEST:].tolist()
+        copier = Copier.behind(document, last)
+        opening = Opening(layout.writing_position, copier, begun, single_line, tuple(last[-CONTEXT:]))
         return prompt, opening, fresh
 
     def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
         """See `Writer.compare`."""
         return self.writer.compare(prompt, opening, text)
 
-    def _pieces(self, text: str) -> list[int]:
+    def _pieces(self, text: str) -> Packed:
         """Tokens of a long text; all but its last statement, where somebody may type, are remembered as a whole."""
         end = text.rfind("\n")
         while end >= 0 and text[end + 1 : end + 2].strip() == "":
             end = text.rfind("\n", 0, end)
-        return [*self._head(text[: end + 1]), *self._piece(text[end + 1 :])]
+        return numpy.concatenate([self._head(text[: end + 1]), packed(self._piece(text[end + 1 :]))])
 
-    def _split(self, text: str) -> tuple[int, ...]:
+    def _split(self, text: str) -> Packed:
         """Tokens of a text, those of its statements from memory."""
-        return tuple(token for piece in _TOP_LEVEL.split(text) for token in self._piece(piece))
+        return packed([token for piece in _TOP_LEVEL.split(text) for token in self._piece(piece)])
 
     def _copy(self, masked: MaskedText, healed: MaskedText, region: int) -> Guess:
         segments = masked.segments

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgemma_model.copying import LONGEST, Copier, Document
+from dgemma_model.copying import LONGEST, Copier, Document, packed
 
 TOKENS = st.lists(st.integers(0, 4), max_size=40)
 
@@ -35,7 +35,7 @@ def slowly(parts: list[list[int]], text: list[int]) -> tuple[dict[int, float], i
 def test_what_may_follow_is_what_followed_before(
     parts: list[list[int]], context: list[int], typed: list[int]
 ) -> None:
-    copier = Copier.behind(Document(parts), context)
+    copier = Copier.behind(Document(map(packed, parts)), context)
     for token in typed:
         copier = copier.then(token)
     text = [*context[-LONGEST:], *typed]
@@ -45,17 +45,17 @@ def test_what_may_follow_is_what_followed_before(
 
 
 def test_nothing_is_copied_across_the_break_between_two_parts() -> None:
-    copy = Copier.behind(Document([[1, 2], [3, 4]]), [2]).next()
+    copy = Copier.behind(Document([packed([1, 2]), packed([3, 4])]), [2]).next()
     assert copy.length == 0
     assert not len(copy.tokens)
 
 
 def test_the_longer_match_counts_more() -> None:
-    copy = Copier.behind(Document([[1, 2, 3, 9, 5, 6, 3, 8]]), [1, 2, 3]).next()
+    copy = Copier.behind(Document([packed([1, 2, 3, 9, 5, 6, 3, 8])]), [1, 2, 3]).next()
     assert copy.tokens[copy.weights.argmax()] == 9
 
 
 def test_the_weight_of_one_token_is_found_among_the_others() -> None:
-    copy = Copier.behind(Document([[1, 7, 1, 3, 1, 7]]), [1]).next()
+    copy = Copier.behind(Document([packed([1, 7, 1, 3, 1, 7])]), [1]).next()
     assert [copy.weight(token) for token in (3, 7)] == pytest.approx(copy.weights.tolist())
     assert copy.weight(5) == copy.weight(99) == 0

@@ -8,7 +8,7 @@ import numpy
 import pytest
 import torch
 
-from dgemma_model.copying import Copier, Document
+from dgemma_model.copying import Copier, Document, packed
 from dgemma_model.errors import Cancelled
 from dgemma_model.mixture import Evidence, Mixture
 from dgemma_model.ngrams import Counts, NGrams, hashes
@@ -22,7 +22,7 @@ OWN = network(replace(TINY, vocab_size=TOKENIZER.vocab_size))
 PREFIX, SUFFIX = TOKENIZER.encode("names = []\nfor name in"), TOKENIZER.encode("\nnames.sort()\n")
 PROMPT = [TOKENIZER.bos_id, *SUFFIX, *PREFIX]
 POSITIONS = [0, *range(64, 64 + len(SUFFIX)), *range(1, 1 + len(PREFIX))]
-DOCUMENT = Document([TOKENIZER.encode("for name in names:\n    print(name)\n"), SUFFIX])
+DOCUMENT = Document(map(packed, (TOKENIZER.encode("for name in names:\n    print(name)\n"), SUFFIX)))
 OPENING = Opening(len(PREFIX), Copier.behind(DOCUMENT, PREFIX), b"", single_line=False, context=tuple(PREFIX))
 RUNNER = TorchRunner(OWN)
 
