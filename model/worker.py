@@ -16,7 +16,8 @@ crash or an out-of-memory kill takes down this process only. The lines:
            → {"id": 1, "event": "cancelled"}
            → {"id": 1, "event": "error", "message": "one sentence"}
 
-A draft or hints with ``"final": true``, ``cancelled`` or ``error`` ends a request.
+A draft or hints with ``"final": true``, ``cancelled`` or ``error`` ends a request. Of a segment, a text in the option
+``context`` and a ``text`` only what is new since the last request may be sent; see `received`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from dgemma_model.errors import Cancelled, ModelError
 from dgemma_model.infill import Draft, FillOptions, Infiller
 from dgemma_model.layout import MaskedText
 from dgemma_model.proofread import Page, proofread
+from dgemma_model.received import Received
 
 Message = dict[str, Any]
 
@@ -144,12 +146,14 @@ class _Inbox:
             self._cancelled.discard(identifier)
 
     def _read(self, lines: TextIO) -> None:
+        received = Received()
         for line in lines:
             message = json.loads(line)
             if message["method"] == "cancel":
                 with self._lock:
                     self._cancelled.add(message["id"])
             else:
+                received.restore(message)
                 self.requests.put(message)
         with self._lock:
             self._ended = True

@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dgemma_model.received import Received
+
 FAKE_WORKER = Path(__file__)
 
 
@@ -114,9 +116,11 @@ class FakeWorker:
             self.say({"id": request["id"], **answer})
 
     def listen(self) -> None:
+        received = Received()
         for line in sys.stdin:
             message = json.loads(line)
             if message["method"] != "cancel":
+                received.restore(message)
                 self.requests.put(message)
             else:
                 self.log("cancel", id=message["id"])

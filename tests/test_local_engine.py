@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dgemma_lsp.engines.base import Draft, EngineError, EngineInfo, FillCancelled, FillOptions
-from dgemma_lsp.engines.local import InProcessEngine, LocalEngine, worker_command
+from dgemma_lsp.engines.local import InProcessEngine, LocalEngine, _Sent, worker_command
+from dgemma_model.received import Received
 from tests.fake_worker import FAKE_WORKER, WorkerLog
 
 pytestmark = pytest.mark.timeout(20)
@@ -66,6 +70,42 @@ def test_the_worker_gets_segments_present_text_and_options(make_engine: MakeEngi
     assert request["present"] == ["old", "older"]
     sent = {"steps": 1, "seed": 7, "strength": 0.5, "alternatives": 3, "single_line": False, "context": []}
     assert request["options"] == sent
+
+
+ALPHABET = st.text("ab\n😋", max_size=12)
+TEXTS = st.lists(st.one_of(ALPHABET, ALPHABET.map(lambda text: text * 40)), min_size=1, max_size=3)
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS, st.booleans()), max_size=6))
+def test_a_worker_gets_the_texts_that_were_shortened_for_it(
+    requests: list[tuple[list[str], list[str], bool]],
+) -> None:
+    sent, received = _Sent(), Received()
+    for first, second, is_fill in requests:
+        message = {"segments": first, "options": {"context": second}} if is_fill else {"text": first[0]}
+        arrived = json.loads(json.dumps(sent.shortened(message)))
+        received.restore(arrived)
+        assert arrived == message
+
+
+def test_of_a_long_text_only_what_was_typed_is_sent_again() -> None:
+    sent, above, below = _Sent(), "first = 1\n" * 5000, "last = 2\n" * 5000
+    for typed in ("", "pri", "print"):
+        message = {"segments": [above + typed, below], "options": {"context": [below]}}
+        shortened = sent.shortened(message)
+    assert shortened["segments"] == [[len(above) + 3, "nt", 0], [len(below), "", 0]]
+    assert shortened["options"]["context"] == [[len(below), "", 0]]
+
+
+def test_a_worker_that_takes_a_dead_one_s_place_gets_whole_texts(
+    make_engine: MakeEngine, log: WorkerLog, tmp_path: Path
+) -> None:
+    engine = make_engine("--die-at-step", "1", "--die-once", str(tmp_path / "once"))
+    segments = ("value = 1\n" * 1000, "\nother = 2" * 1000)
+    with pytest.raises(EngineError):
+        list(engine.drafts(segments, ("",), FillOptions(), lambda: False))
+    list(engine.drafts(segments, ("",), FillOptions(), lambda: False))
+    assert [entry["segments"] for entry in log.entries("fill")] == [list(segments)] * 2
 
 
 def test_the_worker_is_started_by_the_first_request_and_kept(make_engine: MakeEngine, log: WorkerLog) -> None:

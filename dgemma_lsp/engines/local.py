@@ -32,6 +32,7 @@ from dgemma_lsp.engines.base import (
     Page,
     draft_from_json,
 )
+from dgemma_lsp.lines import Edit
 
 if TYPE_CHECKING:
     from dgemma_model.worker import FillService
@@ -46,6 +47,9 @@ LONGEST_PAUSE_SECONDS = 60.0
 """Between two attempts to start a child that fails again and again."""
 
 _STDERR_LINES = 40
+
+_SHORT = 200
+"""Characters of a text that is sent as it is."""
 
 Message = dict[str, Any]
 
@@ -229,6 +233,7 @@ class _Worker:
         except OSError as error:
             raise EngineError(f"The model worker cannot be started: {error}.") from error
         self._writing = threading.Lock()
+        self._sent = _Sent()
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
         self._info: EngineInfo | None = None
@@ -257,7 +262,7 @@ class _Worker:
 
     def send(self, message: Message) -> None:
         """Write one line. A worker that has ended cannot be written to; the next `receive` will say so."""
-        line = json.dumps(message).encode() + b"\n"
+        line = json.dumps(self._sent.shortened(message)).encode() + b"\n"
         assert self._process.stdin is not None
         with self._writing, suppress(OSError, ValueError):
             self._process.stdin.write(line)
@@ -331,6 +336,37 @@ class _Worker:
             return f"was killed by {_signal_name(-status)}{hint}"
         last_words = next((line for line in reversed(self._stderr) if line), "")
         return f"ended with exit status {status}" + (f" ({last_words})" if last_words else "")
+
+
+class _Sent:
+    """The texts that a worker has been sent last; see dgemma_model.received for what it need not be sent again."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Sequence[str]] = {}
+
+    def shortened(self, message: Message) -> Message:
+        """A message for this worker, which must then be the next one that it gets."""
+        if "segments" in message:
+            options = message["options"]
+            context = self._new("context", options["context"])
+            segments = self._new("segments", message["segments"])
+            return {**message, "segments": segments, "options": {**options, "context": context}}
+        if "text" in message:
+            return {**message, "text": self._new("text", [message["text"]])[0]}
+        return message
+
+    def _new(self, name: str, texts: Sequence[str]) -> list[Any]:
+        last, self._last[name] = self._last.get(name, ()), texts
+        known = [*last[: len(texts)], *[""] * (len(texts) - len(last))]
+        return [_new_text(before, text) for before, text in zip(known, texts, strict=True)]
+
+
+def _new_text(before: str, text: str) -> str | list[Any]:
+    if len(text) < _SHORT:
+        return text
+    edit = Edit.between(before, text)
+    new = text[edit.start : edit.start + edit.length]
+    return text if len(new) == len(text) else [edit.start, new, len(before) - edit.end]
 
 
 _SIGKILL = 9
