@@ -147,7 +147,7 @@ async def _written(
     ranges = [document.range(frame.region) for frame in wanted]
     bar = progress.Bar(ls, f"dgemma: {action.value}", settings.steps, drafts, ranges)
     try:
-        masked = MaskedDocument(text, regions, document.path, document.language)
+        masked = MaskedDocument(text, regions, document.path, document.language, markers=settings.markers)
         with ls.filling():
             outcome = await bar.run(_fill(ls.session, masked, action, settings, document.uri, bar))
     except RegionError as error:

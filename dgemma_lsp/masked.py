@@ -29,6 +29,14 @@ class Region:
 class MaskedDocument:
     """A document's text with its regions, in document order and apart from each other.
 
+    Attributes:
+        text: of the document.
+        regions: that may change.
+        path: of its file.
+        language: as editors call it.
+        instruction: what the user wants.
+        markers: what the user writes where something is to be filled in.
+
     Raises:
         RegionError: no region, a region outside the text, or regions that overlap or touch at both ends.
     """
@@ -38,6 +46,7 @@ class MaskedDocument:
     path: str | None = None
     language: str | None = None
     instruction: str | None = None
+    markers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.regions:

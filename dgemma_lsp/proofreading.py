@@ -39,7 +39,7 @@ async def proofread(ls: Server, uri: str) -> int:
         raise failure(f"Nothing is read here: {unwanted}.")
     if ls.session is None:
         raise failure("The server is turned off by its setting enable.")
-    page = await asyncio.to_thread(_page, document)
+    page = await asyncio.to_thread(_page, document, ls.preferences.of(document.path).markers)
     lines = page.spans[:MOST_LINES]
     try:
         found = await _read(ls, ls.session, document, replace(page, spans=lines), with_bar=True)
@@ -61,7 +61,7 @@ async def did_save(ls: Server, params: lsp.DidSaveTextDocumentParams) -> None:
         return
     if ls.why_unwanted(document):
         return
-    page = await asyncio.to_thread(_page, document)
+    page = await asyncio.to_thread(_page, document, ls.preferences.of(document.path).markers)
     known = ls.read_lines.setdefault(document.uri, set())
     lines = [span for span in page.spans if page.text[span[0] : span[1]] not in known][:MOST_LINES_ON_SAVE]
     if not lines:
@@ -95,9 +95,9 @@ async def _read(ls: Server, session: Session, document: Snapshot, page: Page, wi
     return await bar.run(work) if with_bar else await work
 
 
-def _page(document: Snapshot) -> Page:
+def _page(document: Snapshot, markers: tuple[str, ...]) -> Page:
     text = document.lf_text
-    quiet = quiet_regions(text, language_of(document))
+    quiet = quiet_regions(text, language_of(document), markers)
     lines = lines_to_read(text, quiet)
     return Page(
         text, tuple((one.start, one.end) for one in quiet), tuple((one.start, one.end) for one in lines)

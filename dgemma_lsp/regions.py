@@ -19,7 +19,7 @@ from itertools import islice
 from dgemma_lsp import syntax
 from dgemma_lsp.edits import in_document_newlines
 from dgemma_lsp.masked import Region
-from dgemma_lsp.syntax import Documentation, Excerpt, Language, Node, Place
+from dgemma_lsp.syntax import Documentation, Excerpt, Language, Markers, Node, Place
 
 MOST_HOLES = 16
 """That are filled together: more would not fit into a canvas."""
@@ -66,10 +66,15 @@ def selection_region(text: str, start: int, end: int) -> Region | None:
     return Region(start, end)
 
 
-def stays_in_line(text: str, region: Region) -> bool:
+def stays_in_line(text: str, region: Region, markers: Markers = ()) -> bool:
     """Whether a region is to be filled with no more than a line: where one stands now, or a line is being written.
 
     On an empty line behind a colon or a brace a whole block may follow, and so it may where a placeholder stands alone.
+
+    Args:
+        text: the document.
+        region: of it.
+        markers: what stands for something to be filled in, beside what everybody may use.
     """
     inside = text[region.start : region.end]
     if "\n" in inside or "\r" in inside:
@@ -78,7 +83,7 @@ def stays_in_line(text: str, region: Region) -> bool:
     if not _is_blank(before) or not _is_blank(after.removeprefix(";")):
         return True
     if inside:
-        return not _alone().search(inside)
+        return inside not in markers and not _alone().search(inside)
     return not text[: region.start].rstrip().endswith((":", "{"))
 
 
@@ -108,10 +113,6 @@ class Frame:
     after: str = ""
 
 
-Markers = tuple[str, ...]
-"""What users write where something is to be filled in."""
-
-
 def offered(
     text: str, language: str | None, selected: Region, markers: Markers | None = None
 ) -> list[Action]:
@@ -130,22 +131,22 @@ def frames(
     action: Action, text: str, language: str | None, selected: Region, markers: Markers | None = None
 ) -> tuple[Frame, ...]:
     """What is to be filled, in order; nothing where the action makes no sense. For the arguments see `offered`."""
-    cursor = selected.start
+    cursor, markers = selected.start, _chosen(markers)
     match action:
         case Action.REWRITE | Action.REWRITE_GENTLY | Action.REWRITE_ANEW:
             return _frame(selection_region(text, selected.start, selected.end))
         case Action.FILL_FILE:
             return tuple(map(Frame, holes(text, language, None, markers)))
         case Action.FILL_FUNCTION:
-            function = enclosing_function(text, language, cursor)
+            function = enclosing_function(text, language, cursor, markers)
             return tuple(map(Frame, holes(text, language, function, markers))) if function else ()
         case Action.COMPLETE_BLOCK:
-            block = unfinished_block(text, language, cursor)
+            block = unfinished_block(text, language, cursor, markers)
             return (_on_lines_of_its_own(text, block),) if block else ()
         case Action.SUGGEST_ARGUMENTS:
-            return _frame(arguments_region(text, language, cursor))
+            return _frame(arguments_region(text, language, cursor, markers))
         case Action.DOCUMENT:
-            return docstring_and_body(text, language, cursor) or ()
+            return docstring_and_body(text, language, cursor, markers) or ()
         case Action.INSTRUCT:  # there is no engine that could
             return ()
 
@@ -170,8 +171,7 @@ def _applies(
 ) -> bool:
     if action is Action.FILL_FILE:  # it is enough to find one
         everywhere = Region(0, len(text))
-        markers = (syntax.marker(),) if markers is None else markers
-        found = _holes(text, syntax.find(language), everywhere, markers)
+        found = _holes(text, syntax.find(language), everywhere, _chosen(markers))
         return any(True for _ in found)
     # Who has selected something means just that.
     at_cursor = action in (Action.COMPLETE_BLOCK, Action.SUGGEST_ARGUMENTS, Action.DOCUMENT)
@@ -198,9 +198,12 @@ def holes(
         within: where to look.
         markers: None: the one that everybody may use.
     """
-    markers = (syntax.marker(),) if markers is None else markers
-    found = _holes(text, syntax.find(language), within or Region(0, len(text)), markers)
+    found = _holes(text, syntax.find(language), within or Region(0, len(text)), _chosen(markers))
     return list(islice(_apart(found), MOST_HOLES))
+
+
+def _chosen(markers: Markers | None) -> Markers:
+    return (syntax.marker(),) if markers is None else markers
 
 
 def _holes(text: str, language: Language | None, within: Region, markers: Markers) -> Iterator[Region]:
@@ -224,7 +227,7 @@ def _holes_near(text: str, language: Language | None, at: int, markers: Markers)
     """The placeholders around a place, and how far they have been looked for."""
     if language is None:
         return len(text), _markers(text, Region(0, len(text)), markers)
-    excerpt = next(syntax.excerpts(text, language, Region(at, at)))
+    excerpt = next(syntax.excerpts(text, language, Region(at, at), markers))
     found = [*_markers(text, excerpt.body, markers), *_placeholders(excerpt)]
     for node, inner in _fences(excerpt):
         inside = holes(text[node.start : node.end], inner, None, markers)
@@ -260,12 +263,12 @@ def _apart(regions: Iterable[Region]) -> Iterator[Region]:
 # To be proofread
 
 
-def quiet_regions(text: str, language: str | None) -> list[Region]:
+def quiet_regions(text: str, language: str | None, markers: Markers | None = None) -> list[Region]:
     """Strings and comments, in order and apart from each other; nothing in a language that we do not know."""
     known = syntax.find(language)
     if known is None:
         return []
-    *_, whole = syntax.excerpts(text, known, Region(0, len(text)))
+    *_, whole = syntax.excerpts(text, known, Region(0, len(text)), _chosen(markers))
     query = " ".join(f"({kind}) @quiet" for kind in sorted(known.strings | known.comments))
     found = sorted((node.region for _, node in whole.captures(query)), key=lambda one: (one.start, -one.end))
     return list(_apart(found))
@@ -289,38 +292,48 @@ def lines_to_read(text: str, quiet: Sequence[Region]) -> list[Region]:
 # At a cursor
 
 
-def enclosing_function(text: str, language: str | None, cursor: int) -> Region | None:
+def enclosing_function(
+    text: str, language: str | None, cursor: int, markers: Markers | None = None
+) -> Region | None:
     """The innermost function around a cursor."""
-    return _region_at(text, language, cursor, _function)
+    return _region_at(text, language, cursor, _function, _chosen(markers))
 
 
-def arguments_region(text: str, language: str | None, cursor: int) -> Region | None:
+def arguments_region(
+    text: str, language: str | None, cursor: int, markers: Markers | None = None
+) -> Region | None:
     """What stands between the parentheses of the call whose arguments the cursor is in."""
-    return _region_at(text, language, cursor, _arguments)
+    return _region_at(text, language, cursor, _arguments, _chosen(markers))
 
 
-def block_region(text: str, language: str | None, cursor: int) -> Region | None:
+def block_region(
+    text: str, language: str | None, cursor: int, markers: Markers | None = None
+) -> Region | None:
     """The body of the innermost statement around a cursor that has one; an insertion point where it is empty."""
-    return _region_at(text, language, cursor, _block)
+    return _region_at(text, language, cursor, _block, _chosen(markers))
 
 
-def unfinished_block(text: str, language: str | None, cursor: int) -> Region | None:
+def unfinished_block(
+    text: str, language: str | None, cursor: int, markers: Markers | None = None
+) -> Region | None:
     """What is missing in the block at a cursor: all of it, its only placeholder, or more at an empty line.
 
     Statements that stand there stay.
     """
-    block = block_region(text, language, cursor)
+    block = block_region(text, language, cursor, markers)
     if block is None or _is_blank(text[block.start : block.end]):
         return block
-    inside = holes(text, language, block)
+    inside = holes(text, language, block, markers)
     if len(inside) == 1:
         return inside[0]
     return Region(cursor, cursor) if _on_empty_line(text, cursor) else None
 
 
-def docstring_and_body(text: str, language: str | None, cursor: int) -> tuple[Frame, Frame] | None:
+def docstring_and_body(
+    text: str, language: str | None, cursor: int, markers: Markers | None = None
+) -> tuple[Frame, Frame] | None:
     """The documentation of the function around a cursor, which may be missing, and its body."""
-    answer = _at(text, language, cursor, _documented)
+    answer = _at(text, language, cursor, _documented, _chosen(markers))
     if answer is None:
         return None
     first, second = (replace(frame, region=_shifted(frame.region, answer.shift)) for frame in answer.found)
@@ -339,18 +352,24 @@ class _Answer:
 _Question = Callable[[Excerpt, int], _Answer | None]
 
 
-def _region_at(text: str, language: str | None, cursor: int, question: _Question) -> Region | None:
-    answer = _at(text, language, cursor, question)
+def _region_at(
+    text: str, language: str | None, cursor: int, question: _Question, markers: Markers
+) -> Region | None:
+    answer = _at(text, language, cursor, question, markers)
     return _shifted(answer.found[0].region, answer.shift) if answer else None
 
 
-def _at(text: str, language: str | None, cursor: int, question: _Question) -> _Answer | None:
+def _at(
+    text: str, language: str | None, cursor: int, question: _Question, markers: Markers
+) -> _Answer | None:
     """The answer to a question about a cursor; asked again with more of the text as long as it may be cut off."""
     known, shift = syntax.find(language), 0
     if known is not None and known.fences:
         known, within = _fence_at(text, known, cursor)
         text, cursor, shift = text[within.start : within.end], cursor - within.start, within.start
-    for turn, excerpt in enumerate(syntax.excerpts(text, known, Region(cursor, cursor)) if known else ()):
+    if known is None:
+        return None
+    for turn, excerpt in enumerate(syntax.excerpts(text, known, Region(cursor, cursor), markers)):
         answer = question(excerpt, cursor)
         # Where something does not parse, the excerpt may have been cut badly: a larger one is worth one attempt.
         mistrusted = turn == 0 and not excerpt.whole and (answer.node if answer else excerpt.root).broken

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 REACH = 12_000
 """Characters that are parsed on each side of a place at first: about 2 ms of work for both sides together."""
 
+Markers = tuple[str, ...]
+"""What users write where something is to be filled in."""
+
 _CHECKPOINT = 1024
 
 _FIRST_WORD = re.compile(r"^[ \t]*(?=[\w@#])", re.MULTILINE)
@@ -68,6 +71,7 @@ class Language:
         strings: with their quotes.
         comments: all kinds of them.
         indented: a block ends where the indentation does.
+        stand_in: a character of which something is made that can stand where a value does.
         hints: one of these words stands in every placeholder; a text without one need not be parsed.
         holes: a query whose @hole are placeholders.
         kept: a query; placeholders inside of its @kept are meant.
@@ -88,6 +92,7 @@ class Language:
     strings: frozenset[str]
     comments: frozenset[str]
     indented: bool
+    stand_in: str
     hints: tuple[str, ...]
     holes: str
     kept: str
@@ -159,6 +164,7 @@ def _language(name: str, entry: Mapping[str, Any]) -> Language:
         strings=kinds("strings"),
         comments=kinds("comments"),
         indented=entry.get("indented", False),
+        stand_in=entry.get("stand_in", "_"),
         hints=tuple(entry.get("hints", ())),
         holes=entry.get("holes", ""),
         kept=entry.get("kept", ""),
@@ -238,14 +244,17 @@ class Excerpt:
         text: the document.
         parts: of the text, in order; the last one is around the place that is asked about, the others are headers.
         language: to parse it as.
+        markers: what stands for something to be filled in.
     """
 
-    def __init__(self, text: str, parts: tuple[Region, ...], language: Language) -> None:
+    def __init__(
+        self, text: str, parts: tuple[Region, ...], language: Language, markers: Markers = ()
+    ) -> None:
         self.text = text
         self.language = language
         self.body = parts[-1]
         self.whole = len(self.body_text) == len(text)
-        source = _parseable("".join(text[part.start : part.end] for part in parts))
+        source = _parseable("".join(text[part.start : part.end] for part in parts), language, markers)
         self._source = source
         self._bytes = source.encode("utf-8", "replace")
         self._shifts = [(start, part.start - start) for start, part in _starts(parts)]
@@ -316,11 +325,11 @@ class Excerpt:
         return self._source[start:end].encode("utf-8", "replace")
 
 
-def excerpts(text: str, language: Language, focus: Region) -> Iterator[Excerpt]:
+def excerpts(text: str, language: Language, focus: Region, markers: Markers = ()) -> Iterator[Excerpt]:
     """Trees with what lies around ``focus``, each of more text than the one before, until it is the whole text."""
     reach = REACH
     while True:
-        excerpt = parsed(text, surroundings(text, focus, language.begins, reach), language)
+        excerpt = parsed(text, surroundings(text, focus, language.begins, reach), language, markers)
         yield excerpt
         if excerpt.whole:
             return
@@ -328,9 +337,9 @@ def excerpts(text: str, language: Language, focus: Region) -> Iterator[Excerpt]:
 
 
 @lru_cache(maxsize=8)
-def parsed(text: str, parts: tuple[Region, ...], language: Language) -> Excerpt:
+def parsed(text: str, parts: tuple[Region, ...], language: Language, markers: Markers = ()) -> Excerpt:
     """Several questions are asked about one place, one after the other."""
-    return Excerpt(text, parts, language)
+    return Excerpt(text, parts, language, markers)
 
 
 def surroundings(text: str, focus: Region, begins: tuple[str, ...], reach: int = REACH) -> tuple[Region, ...]:
@@ -411,10 +420,23 @@ def _starts(parts: tuple[Region, ...]) -> Iterator[tuple[int, Region]]:
         start += part.end - part.start
 
 
-def _parseable(source: str) -> str:
-    """As long as the source, with names for markers, which no grammar knows, and no line that ends with CR alone."""
-    source = source.replace(marker(), "_" * len(marker()))
+def _parseable(source: str, language: Language, markers: Markers) -> str:
+    """As long as the source, with markers that a grammar can read, and no line that ends with CR alone."""
+    for word in sorted(markers, key=len, reverse=True):  # one may be a part of the other
+        if word in source and not _is_quiet(word, language.name):
+            source = source.replace(word, re.sub(r"[^\r\n]", language.stand_in, word))
     return _LONE_CR.sub("\n", source) if "\r" in source else source
+
+
+@cache
+def _is_quiet(word: str, language: str) -> bool:
+    """Whether a marker is a comment or a string, which a grammar reads as it is."""
+    node, known = _parser(language).parse(word.encode("utf-8", "replace")).root_node, languages()[language]
+    while not node.has_error and node.named_child_count == 1:
+        node = node.named_children[0]
+        if node.type in known.comments | known.strings:
+            return True
+    return False
 
 
 @cache

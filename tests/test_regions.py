@@ -552,3 +552,15 @@ def test_markers_may_be_others(markers: tuple[str, ...], found: list[str]) -> No
     assert [text[one.start : one.end] for one in holes(text, "python", None, markers)] == found
     offers = offered(text, "python", Region(0, 0), markers)
     assert (Action.FILL_FILE in offers) is bool(found)
+
+
+@pytest.mark.parametrize("inside", ["<FILL>", "⟨fill⟩", "pass", "TODO: sort"])
+def test_a_block_may_follow_where_a_placeholder_stands_alone(inside: str) -> None:
+    text = f"def f():\n    {inside}\n"
+    region = Region(13, 13 + len(inside))
+    assert not stays_in_line(text, region, ("<FILL>",))
+    assert stays_in_line(f"x = {inside}\n", Region(4, 4 + len(inside)), ("<FILL>",))
+
+
+def test_what_is_no_marker_is_a_line() -> None:
+    assert stays_in_line("<FILL>\n", Region(0, 6))

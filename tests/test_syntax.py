@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -118,8 +118,55 @@ def test_whatever_the_text_there_is_a_tree_inside_of_it(name: str, text: str, da
     assert around.kind
 
 
-def test_a_marker_is_a_name_to_the_parser() -> None:
-    assert not whole("x = ⟨fill⟩ + f(⟨fill⟩)\n").root.broken
+MARKED: Mapping[str, str] = {
+    "python": "def f(x):\n    y = M\n    return g(M)\n",
+    "javascript": "function f(x) {\n  const y = M;\n  return g(M);\n}\n",
+    "typescript": "function f(x: number): number {\n  return g(M);\n}\n",
+    "tsx": "const a = <p>{M}</p>;\n",
+    "go": "package a\n\nfunc f() int {\n\ty := M\n\treturn g(M)\n}\n",
+    "rust": "fn f() -> i32 {\n    let y = M;\n    g(M)\n}\n",
+    "c": "int f(void) {\n  int y = M;\n  return g(M);\n}\n",
+    "cpp": "int f() {\n  auto y = M;\n  return g(M);\n}\n",
+    "java": "class A { int f() {\n  int y = M;\n  return g(M);\n} }\n",
+    "ruby": "def f\n  y = M\n  g(M)\nend\n",
+    "lua": "function f()\n  local y = M\n  return g(M)\nend\n",
+    "bash": "f() {\n  y=M\n  echo M\n}\n",
+    "json": '{"a": M, "b": [M]}\n',
+    "yaml": "a: M\nb:\n  - M\n",
+    "toml": "a = M\nb = [M]\n",
+    "markdown": "# M\n\nText M.\n",
+}
+"""Code of each language with a value missing at each M."""
+
+
+@pytest.mark.parametrize(
+    "marker", [syntax.marker(), "<FILL>", "@@fill@@", "$TODO$", "{{fill}}", "?!", "TODO"]
+)
+@pytest.mark.parametrize("name", sorted(languages()))
+def test_to_the_parser_a_value_stands_where_a_marker_does(name: str, marker: str) -> None:
+    text = MARKED[name].replace("M", marker)
+    excerpt = parsed(text, (Region(0, len(text)),), languages()[name], (marker,))
+    assert not excerpt.root.broken
+    assert excerpt.root.end == len(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "marker"),
+    [
+        ("python", "def f():\n    # FILL\n    g()\n", "# FILL"),
+        ("go", "package a\n\nfunc f() {\n\t// FILL\n}\n", "// FILL"),
+        ("yaml", "a: 1\n# FILL\nb: 2\n", "# FILL"),
+        ("json", '{"FILL": "FILL"}\n', '"FILL"'),
+    ],
+)
+def test_a_marker_that_is_a_comment_or_a_string_stays_one(name: str, text: str, marker: str) -> None:
+    excerpt = parsed(text, (Region(0, len(text)),), languages()[name], (marker,))
+    assert not excerpt.root.broken
+
+
+def test_one_marker_may_be_a_part_of_another() -> None:
+    text = "x = <<FILL>>\ny = <FILL>\n"
+    assert not parsed(text, (Region(0, len(text)),), PYTHON, ("<FILL>", "<<FILL>>")).root.broken
 
 
 def test_a_carriage_return_alone_ends_a_line() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dgemma_lsp.syntax import languages
 from tests.fake_worker import WorkerLog
 from tests.lsp.client import CAPABILITIES, Client, Message, ResponseError, applied, fake, server_command
 from tests.lsp.conftest import StartServer
@@ -37,9 +38,9 @@ class Editor:
         position = {"line": len(before) - 1, "character": units}
         return {"start": position, "end": position}
 
-    def done(self, marked: str, title: str, end: str = "") -> str:
+    def done(self, marked: str, title: str, end: str = "", language: str = "python") -> str:
         """The document after an offer was taken up, with all of its changes made in one step."""
-        action = self.offers(marked, end=end)[title]
+        action = self.offers(marked, language, end)[title]
         assert "edit" not in action
         (change,) = self.client.ask("codeAction/resolve", action)["edit"]["documentChanges"]
         text = marked.replace("ˇ", "") + end
@@ -238,3 +239,96 @@ def test_the_user_may_write_other_markers(start_server: StartServer) -> None:
     assert (
         Editor(client, "utf-16").done("aˇ = <FILL>\nb = '⟨fill⟩'\n", title) == "a = value_0\nb = '⟨fill⟩'\n"
     )
+
+
+@pytest.fixture(scope="module")
+def marking_editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Editor, WorkerLog]]:
+    """Of somebody who writes <FILL> in every language."""
+    log = WorkerLog(tmp_path_factory.mktemp("marking") / "log")
+    client = Client(server_command("--text", "value_{n}", "--log", str(log.path)))
+    client.initialize(options={"markers": ["<FILL>"], "languages": sorted(languages())})
+    yield Editor(client, "utf-16"), log
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("language", "before", "after"),
+    [
+        ("python", "def f():\n    ˇy = <FILL>\n    ...\n", "def f():\n    y = value_0\n    value_1\n"),
+        (
+            "javascript",
+            "f(() => {\n  ˇy = <FILL>;\n  // 😋\n});\n",
+            "f(() => {\n  y = value_0;\n  // 😋\n});\n",
+        ),
+        (
+            "typescript",
+            "function f() {\n  ˇlet y: T = <FILL>;\n}\n",
+            "function f() {\n  let y: T = value_0;\n}\n",
+        ),
+        ("typescriptreact", "ˇconst a = <p>{<FILL>}</p>;\n", "const a = <p>{value_0}</p>;\n"),
+        (
+            "go",
+            'func f() {\n\tˇy := <FILL>\n\tpanic("not implemented")\n}\n',
+            "func f() {\n\ty := value_0\n\tvalue_1\n}\n",
+        ),
+        (
+            "rust",
+            "fn f() {\n  ˇlet y = <FILL>;\n  todo!()\n}\n",
+            "fn f() {\n  let y = value_0;\n  value_1\n}\n",
+        ),
+        (
+            "c",
+            "int f() {\n  ˇg(<FILL>);\n}\nint h() {\n  /* TODO */\n}\n",
+            "int f() {\n  g(value_0);\n}\nint h() {\n  value_1\n}\n",
+        ),
+        (
+            "cpp",
+            "int f() {\n  ˇg(<FILL>);\n}\nint h() {\n  // TODO\n}\n",
+            "int f() {\n  g(value_0);\n}\nint h() {\n  value_1\n}\n",
+        ),
+        (
+            "java",
+            "class A { int f() {\n  ˇint y = <FILL>;\n  throw new UnsupportedOperationException();\n} }\n",
+            "class A { int f() {\n  int y = value_0;\n  value_1\n} }\n",
+        ),
+        (
+            "ruby",
+            "def f\n  ˇy = <FILL>\n  raise NotImplementedError\nend\n",
+            "def f\n  y = value_0\n  value_1\nend\n",
+        ),
+        (
+            "lua",
+            "function f()\n  ˇlocal y = <FILL>\n  error('not implemented')\nend\n",
+            "function f()\n  local y = value_0\n  value_1\nend\n",
+        ),
+        (
+            "shellscript",
+            "ˇf() { echo <FILL>; }\ng() {\n  # TODO\n  :\n}\n",
+            "f() { echo value_0; }\ng() {\n  # TODO\n  value_1\n}\n",
+        ),
+        ("json", 'ˇ{"a": "😋", "b": <FILL>}\n', '{"a": "😋", "b": value_0}\n'),
+        ("yaml", "ˇa: <FILL>\n", "a: value_0\n"),
+        ("toml", "ˇa = <FILL>\n", "a = value_0\n"),
+        (
+            "markdown",
+            "# ˇ<FILL>\n\n```go\nvar a = <FILL>\n```\n",
+            "# value_0\n\n```go\nvar a = value_1\n```\n",
+        ),
+    ],
+)
+def test_a_marker_of_the_user_s_hides_no_other_hole_in_any_language(
+    marking_editor: tuple[Editor, WorkerLog], language: str, before: str, after: str
+) -> None:
+    editor, _ = marking_editor
+    assert editor.done(before, "Fill all holes in this file", language=language) == after
+
+
+def test_where_a_marker_of_the_user_s_stands_alone_a_block_may_follow(
+    marking_editor: tuple[Editor, WorkerLog],
+) -> None:
+    editor, log = marking_editor
+    filled = editor.done("def f():\n    ˇ<FILL>\n", "Complete this block")
+    assert filled == "def f():\n    value_0\n"
+    assert not log.entries("fill")[-1]["options"]["single_line"]
+    editor.done("ˇx = <FILL>\n", "Fill all holes in this file")
+    assert log.entries("fill")[-1]["options"]["single_line"]
