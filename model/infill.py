@@ -1,9 +1,9 @@
 """Masked text in, drafts of the fills out: everything of this package put together.
 
-A request goes through four phases. *Guess*: the document's own lines that might stand in the region and what the
-encoder writes there are judged; the likeliest begins the canvas. *Denoise* all regions together. *Judge* what came
-out: the likelier of guess and denoised text is the fill, and its likelihood the confidence. *Anticipate*, once nobody
-waits: encode what the next keystrokes will make necessary.
+A request goes through four phases. *Guess*, one region after the other: the document's own lines that might stand there
+and what the encoder writes, the regions before being filled, are judged; the likeliest begins the canvas. *Denoise* all
+regions together. *Judge* what came out: the likelier of guess and denoised text is the fill, and its likelihood the
+confidence. *Anticipate*, once nobody waits: encode what the next keystrokes will make necessary.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from torch import Tensor
 from dgemma_model.confidence import Curve
 from dgemma_model.copying import LONGEST, Copier, Document, Packed, packed
 from dgemma_model.denoise import Canvas, Schedule, State, denoise
-from dgemma_model.drafting import copies, draft, ending, rest_of_line
+from dgemma_model.drafting import copies, ending, rest_of_line
+from dgemma_model.drafting import drafts as copied_texts
 from dgemma_model.errors import ModelError
 from dgemma_model.layout import BUCKETS, LAYOUT_KEY, Budget, Layout, MaskedText, bucket, drafted, lay_out
 from dgemma_model.load import BUNDLED, CONFIG, TOKENIZER, load, parameter_count
@@ -42,7 +43,7 @@ _COPIES = 6  # lines of the document that compete with what the encoder writes
 _OFFERED = 20  # guesses that are judged
 _PARSED = 8  # likeliest guesses that are tried in their place
 _REPAIRED = 3  # that are repaired where none of them fits
-_MENDINGS = 2  # times that each further region is looked at
+_ROUNDS = 2  # times that each of several regions is chosen anew, given the others
 _GUESSES = 3  # that are offered beside what was denoised
 _REACH = (
     60_000,
@@ -59,9 +60,6 @@ _PIECE = 64  # tokens encoded ahead before looking whether somebody waits
 
 Slot = tuple[str, float, bool]
 """A token's text, its probability, and whether it will stay."""
-
-Guess = list[int] | None
-"""Tokens that a region may turn out to be; None where there is no guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +110,47 @@ class Draft:
 
 
 @dataclass(slots=True)
+class _Region:
+    """A region that is guessed and judged, with the text before it.
+
+    Attributes:
+        begun: what is known of it.
+        rest: what stands behind it in its line; with it a text is what the encoder knows best, a line's end.
+        prompt: of the text around it.
+        opening: what its texts begin with.
+        likely: logarithms of the probabilities of some texts, `rest` included.
+    """
+
+    begun: str
+    rest: str
+    prompt: Prompt
+    opening: Opening
+    likely: dict[tuple[int, ...], float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class _Task:
     """One request on its way.
 
     Attributes:
+        masked: the request.
         healed: the masked text, every region beginning with its first token.
         present: tokens of what stands in the regions.
         slots: width of each region's run.
-        guesses: what each region's canvas begins with; empty for a rewrite.
-        opening: of region 1; None for a rewrite.
-        likely: logarithms of the probabilities of some texts of region 1, `rest` included.
-        rest: what stands behind region 1 in its line; with it a text is what the encoder knows best, a line's end.
+        around: the fixed text, to see which texts fit into it.
+        guesses: what each region's canvas begins with; empty for a rewrite, like `regions`.
+        regions: as they were guessed, one behind the other.
         encoded: tokens that had to be encoded so far.
-        around: the fixed text, to see which texts fit into it; None for a rewrite.
     """
 
+    masked: MaskedText
     healed: MaskedText
     present: list[list[int]]
     slots: list[int]
-    guesses: list[Guess] = field(default_factory=list)
-    opening: Opening | None = None
-    likely: dict[tuple[int, ...], float] = field(default_factory=dict)
-    rest: str = ""
+    around: Surroundings
+    guesses: list[list[int]] = field(default_factory=list)
+    regions: list[_Region] = field(default_factory=list)
     encoded: int = 0
-    around: Surroundings | None = None
 
 
 class Infiller:
@@ -211,6 +226,8 @@ class Infiller:
             layout = lay_out(task.healed, task.slots, self.tokenizer, self.budget)
             prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
             task.encoded += fresh
+            if len(task.regions) == 1:
+                task.regions[0].prompt = prompt
             canvas = self._canvas(layout, task, options)
             schedule = Schedule(options.steps, options.alternatives, options.seed, trust=_TRUST)
             for state in denoise(self.runner, prompt, canvas, self.tokenizer.end_id, schedule, cancelled):
@@ -219,8 +236,8 @@ class Infiller:
                 wider = task.slots if widened or not state.final else _wider(task.slots, fills[0])
                 final = state.final and wider == task.slots
                 if final:
-                    fills = self._judged(prompt, task, self._mended(task, masked, fills))
-                ranked = self._calibrated(_ranked(fills, task.around if final else None))
+                    fills = self._judged(task, fills)
+                ranked = self._calibrated(_ranked(fills, task.around if final and task.regions else None))
                 milliseconds = 1000 * (time.perf_counter() - started)
                 yield Draft(steps, final, ranked, task.encoded, len(layout.prompt), milliseconds)
             if wider == task.slots:
@@ -263,81 +280,96 @@ class Infiller:
         known = zip(healed.begun, masked.present, strict=True)
         present = [self.tokenizer.encode(begun + text) for begun, text in known]
         self._refuse_long(present)
-        task = _Task(healed, present, [bucket(len(tokens)) for tokens in present])
+        slots = [bucket(len(tokens)) for tokens in present]
+        task = _Task(masked, healed, present, slots, Surroundings(masked.segments))
         if options.strength >= 1:
-            task.around = Surroundings(masked.segments)
-            self._guess(task, masked, options, cancelled)
-            task.slots = [_width(guess) for guess in task.guesses]
+            self._guess(task, options, cancelled)
+            task.slots = [bucket(len(guess) + 1) for guess in task.guesses]
         return task
 
-    def _guess(
-        self, task: _Task, masked: MaskedText, options: FillOptions, cancelled: Callable[[], bool]
-    ) -> None:
-        """Find what each region's canvas begins with.
+    def _guess(self, task: _Task, options: FillOptions, cancelled: Callable[[], bool]) -> None:
+        """Find what each region's canvas begins with: the likeliest of some copies and of what the encoder writes.
 
-        Region 1 begins with the likeliest of some copies and of what the encoder writes; the others, which the
-        encoder cannot reach, with a copy.
+        One region after the other, those before it filled with their guesses: each is then the first one of a text.
         """
-        further = [self._copy(masked, task.healed, n) for n in range(1, len(masked.present))]
+        texts = [copied or "" for copied in copied_texts(task.masked.segments)]
+        for number, begun in enumerate(task.healed.begun):
+            region = self._opened(task, number, texts, options)
+            task.regions.append(region)
+            written = self.writer.write(region.prompt, region.opening, _LONGEST_GUESS, cancelled)
+            behind = "".join(task.masked.segments[number + 1 :])[len(region.rest) :]
+            before = _joined(task.masked.segments, texts, number)
+            found = copies(before, "\n".join((behind, *options.context)), _COPIES)
+            lines = [region.begun + text for text in found]
+            lines += _beginnings(self.tokenizer.decode_lossy(written))
+            whole = (text for line in lines for text in ending(line, len(region.begun), region.rest))
+            self._judge(region, list(dict.fromkeys(whole))[:_OFFERED] or [region.begun])
+            texts[number] = self._best(task, number, texts)
+            task.guesses.append(self.tokenizer.encode(begun + texts[number])[:_LONGEST_GUESS])
+
+    def _opened(self, task: _Task, number: int, texts: Sequence[str], options: FillOptions) -> _Region:
+        """A region as the first one of a text, the regions before it being filled with these texts."""
+        masked = task.masked
+        segments = (_joined(masked.segments, texts, number), *masked.segments[number + 1 :])
+        healed = MaskedText(segments, masked.present[number:]).healed()
         # With the widths that the canvas will have: the text behind region 1 is then encoded once for both.
-        slots = [BUCKETS[0], *map(_width, further)]
-        opened = self.open(task.healed, options.single_line, options.context, slots)
-        prompt, task.opening, task.encoded = opened
-        begun, (first, *later) = task.healed.begun[0], masked.segments
-        behind = "".join(later)
-        task.rest = rest_of_line(behind) if options.single_line else ""
-        written = self.writer.write(prompt, task.opening, _LONGEST_GUESS, cancelled)
-        below = "\n".join((behind[len(task.rest) :], *options.context))
-        lines = [begun + text for text in copies(first, below, _COPIES)]
-        lines += _beginnings(self.tokenizer.decode_lossy(written))
-        texts = dict.fromkeys(whole for line in lines for whole in ending(line, len(begun), task.rest))
-        self._judge(prompt, task, list(texts)[:_OFFERED] or [begun])
-        others = [self._text(task, n, guess) for n, guess in enumerate(further, 1)]
-        if self._errors(task, self._fitting(task, others, 1)[0], others):
-            self._judge(prompt, task, self._repaired(task, first))
-        best = self._fitting(task, others, 1)[0]
-        guess = self.tokenizer.encode(self.tokenizer.decode_lossy(best).removesuffix(task.rest))
-        task.guesses = [guess, *further]
+        widths = [BUCKETS[0], *(bucket(len(self._piece(text)) + 1) for text in texts[number + 1 :])]
+        prompt, opening, fresh = self.open(healed, options.single_line, options.context, widths)
+        task.encoded += fresh
+        if len(masked.present) > 1:  # the cache goes on in the same place
+            cached, prompt = prompt, self.runner.prompt()
+            prompt.copy(cached, cached.length)
+        rest = rest_of_line("".join(segments[1:])) if options.single_line else ""
+        return _Region(healed.begun[0], rest, prompt, opening)
 
-    def _judge(self, prompt: Prompt, task: _Task, texts: Sequence[str]) -> None:
-        """Note how likely some texts of region 1 are, the rest of its line included."""
-        assert task.opening is not None
+    def _judge(self, region: _Region, texts: Sequence[str]) -> None:
+        """Note how likely some texts of a region are, the rest of its line included."""
         encoded = (tuple(self.tokenizer.encode(text)) for text in texts)
-        new = [line for line in encoded if len(line) <= _LONGEST_GUESS and line not in task.likely]
+        new = [line for line in encoded if len(line) <= _LONGEST_GUESS and line not in region.likely]
         if new:
-            task.likely |= zip(new, self.writer.judge(prompt, task.opening, new), strict=True)
-        if not task.likely:
-            self._judge(prompt, task, [task.healed.begun[0]])
+            judged = self.writer.judge(region.prompt, region.opening, new)
+            region.likely |= zip(new, judged, strict=True)
+        if not region.likely:
+            self._judge(region, [region.begun])
 
-    def _fitting(self, task: _Task, others: Sequence[str], count: int) -> list[tuple[int, ...]]:
-        """The likeliest texts of region 1, those first that leave the fewest syntax errors beside ``others``."""
-        likeliest = heapq.nlargest(_PARSED, task.likely, key=lambda text: task.likely[text])
-        return sorted(likeliest, key=lambda text: self._errors(task, text, others))[:count]
+    def _best(self, task: _Task, number: int, texts: Sequence[str]) -> str:
+        """The likeliest text of a region that parses beside those of the others, repaired where none does."""
+        region = task.regions[number]
+        (best,) = self._fitting(task, number, texts, 1)
+        if self._errors(task, number, best, texts):
+            self._judge(region, self._repaired(task, number, texts))
+            (best,) = self._fitting(task, number, texts, 1)
+        return self._alone(region, best)
 
-    def _errors(self, task: _Task, text: Sequence[int], others: Sequence[str]) -> int:
-        """Syntax errors with a text in region 1, the rest of its line included, and ``others`` in the others."""
-        assert task.around is not None
-        return task.around.errors([self._alone(task, text), *others])
+    def _fitting(self, task: _Task, number: int, texts: Sequence[str], count: int) -> list[tuple[int, ...]]:
+        """The likeliest texts of a region, those first that leave the fewest syntax errors beside the others'."""
+        likely = task.regions[number].likely
+        likeliest = heapq.nlargest(_PARSED, likely, key=lambda text: likely[text])
+        if count == 1 and not self._errors(task, number, likeliest[0], texts):
+            return likeliest[:1]
+        return sorted(likeliest, key=lambda text: self._errors(task, number, text, texts))[:count]
 
-    def _alone(self, task: _Task, text: Sequence[int]) -> str:
-        """A text of region 1 without what is known of it and without the rest of its line."""
-        return self.tokenizer.decode_lossy(text).removesuffix(task.rest)[len(task.healed.begun[0]) :]
+    def _errors(self, task: _Task, number: int, text: Sequence[int], texts: Sequence[str]) -> int:
+        """Syntax errors with a text in a region, the rest of its line included, and ``texts`` in the others."""
+        own = self._alone(task.regions[number], text)
+        return task.around.errors([*texts[:number], own, *texts[number + 1 :]])
 
-    def _repaired(self, task: _Task, before: str) -> list[str]:
-        """The likeliest texts of region 1 with brackets and colons put right, the rest of its line included."""
-        begun, line = task.healed.begun[0], before.rsplit("\n", 1)[-1]
-        fixed = line.removesuffix(begun)
+    def _alone(self, region: _Region, text: Sequence[int]) -> str:
+        """A text of a region without what is known of it and without the rest of its line."""
+        return self.tokenizer.decode_lossy(text).removesuffix(region.rest)[len(region.begun) :]
+
+    def _repaired(self, task: _Task, number: int, texts: Sequence[str]) -> list[str]:
+        """The likeliest texts of a region with brackets and colons put right, the rest of its line included."""
+        region = task.regions[number]
+        line = _joined(task.masked.segments, texts, number).rsplit("\n", 1)[-1]
+        fixed = line.removesuffix(region.begun)
         found: dict[str, None] = {}
-        for tokens in heapq.nlargest(_REPAIRED, task.likely, key=lambda text: task.likely[text]):
-            text = self.tokenizer.decode_lossy(tokens).removesuffix(task.rest)
+        for tokens in heapq.nlargest(_REPAIRED, region.likely, key=lambda text: region.likely[text]):
+            text = self.tokenizer.decode_lossy(tokens).removesuffix(region.rest)
             if "\n" not in text:
-                mended = repairs(fixed + text, len(line), task.rest)
-                found |= dict.fromkeys(whole.removeprefix(fixed) + task.rest for whole in mended)
+                mended = repairs(fixed + text, len(line), region.rest)
+                found |= dict.fromkeys(whole.removeprefix(fixed) + region.rest for whole in mended)
         return list(found)
-
-    def _text(self, task: _Task, region: int, guess: Guess) -> str:
-        """A guess as text, without what is known of the region; nothing for none."""
-        return self.tokenizer.decode_lossy(guess or [])[len(task.healed.begun[region]) :]
 
     def open(
         self,
@@ -375,13 +407,6 @@ class Infiller:
         """Tokens of a text, those of its statements from memory."""
         return packed([token for piece in _TOP_LEVEL.split(text) for token in self._piece(piece)])
 
-    def _copy(self, masked: MaskedText, healed: MaskedText, region: int) -> Guess:
-        segments = masked.segments
-        found = draft("".join(segments[: region + 1]), "".join(segments[region + 1 :]))
-        if found is None:
-            return None
-        return self.tokenizer.encode(healed.begun[region] + found)[:_LONGEST_GUESS]
-
     def _canvas(self, layout: Layout, task: _Task, options: FillOptions) -> Canvas:
         canvas = Canvas.empty(layout.canvas_positions, layout.runs)
         known = [self.tokenizer.encode(begun) for begun in task.healed.begun]
@@ -391,7 +416,7 @@ class Infiller:
         drafts: list[int] = []
         start = torch.zeros(len(layout.canvas_positions), dtype=torch.long)
         for guess, width, run, tokens in zip(task.guesses, layout.slots, layout.runs, known, strict=True):
-            drafts += [-1] * width if guess is None else drafted(self.tokenizer, guess, width)
+            drafts += drafted(self.tokenizer, guess, width) if guess else [-1] * width
             start[run][: len(tokens)] = torch.tensor(tokens, dtype=torch.long)[:width]
         pins = [[] if guess else tokens for guess, tokens in zip(task.guesses, known, strict=True)]
         return replace(canvas, start=start, pinned=_first(layout.slots, pins), draft=torch.tensor(drafts))
@@ -426,57 +451,45 @@ class Infiller:
         confidence = float(probabilities[: length + 1].prod())
         return Fill(text[len(begun) :], confidence, complete, _without(len(begun), slots))
 
-    def _judged(self, prompt: Prompt, task: _Task, alternatives: list[list[Fill]]) -> list[list[Fill]]:
-        """The alternatives with the likelihood of region 1 as its confidence, and the likeliest guesses among them.
+    def _judged(self, task: _Task, alternatives: list[list[Fill]]) -> list[list[Fill]]:
+        """The alternatives with likelihoods as their confidences, and the likeliest texts of each region beside them.
 
-        So what the denoiser made of the guess counts only where it is likelier than the guess itself, and where the
-        best one turns out to be of no use there are others.
+        So what the denoiser made of a guess counts only where it is likelier than the guess itself, and where the best
+        one turns out to be of no use there are others.
         """
-        if task.opening is None:
+        if not task.regions:
             return alternatives
-        begun, rest = task.healed.begun[0], task.rest
-        made = [tuple(self.tokenizer.encode(begun + fills[0].text + rest)) for fills in alternatives]
-        if new := set(made) - set(task.likely):
-            task.likely |= zip(new, self.writer.judge(prompt, task.opening, list(new)), strict=True)
-        others = alternatives[0][1:]
-        best = self._fitting(task, [fill.text for fill in others], _GUESSES)
-        guessed = [[_guessed(self.tokenizer, text, begun, rest, task.likely[text]), *others] for text in best]
+        for fills in alternatives:
+            for region, fill in zip(task.regions, fills, strict=True):
+                self._judge(region, [region.begun + fill.text + region.rest])
+        texts = [fill.text for fill in alternatives[0]]
+        for number in [*range(len(texts))] * _ROUNDS if len(texts) > 1 else ():
+            texts[number] = self._best(task, number, texts)
+        further = [self._guessed(region, text) for region, text in zip(task.regions, texts, strict=True)][1:]
+        best = (self._alone(task.regions[0], text) for text in self._fitting(task, 0, texts, _GUESSES))
         rated = [
-            [replace(first, confidence=math.exp(task.likely[text]) if first.complete else 0.0), *others]
-            for text, (first, *others) in zip(made, alternatives, strict=True)
+            [self._rated(region, fill) for region, fill in zip(task.regions, fills, strict=True)]
+            for fills in alternatives
         ]
-        return [*rated, *guessed]
+        return [*rated, *([self._guessed(task.regions[0], text), *further] for text in best)]
 
-    def _mended(self, task: _Task, masked: MaskedText, alternatives: list[list[Fill]]) -> list[list[Fill]]:
-        """The likeliest alternative with copies or repairs in those further regions that do not parse as they are."""
-        if task.around is None or len(masked.present) == 1:
-            return alternatives
-        fills, *more = alternatives
-        fills = [*fills]
-        (best,) = self._fitting(task, [fill.text for fill in fills[1:]], 1)
-        first = self._alone(task, best)
-        for region in [*range(1, len(fills))] * _MENDINGS:
-            texts = [first, *(fill.text for fill in fills[1:])]
-            if not task.around.errors(texts):
-                break
-            options = self._options(masked.segments, region, fills[region].text)
-            rated = [task.around.errors([*texts[:region], text, *texts[region + 1 :]]) for text in options]
-            chosen = options[rated.index(min(rated))]
-            if chosen != fills[region].text:
-                fills[region] = replace(fills[region], text=chosen, complete=True, slots=())
-        return [fills, *more]
+    def _rated(self, region: _Region, fill: Fill) -> Fill:
+        """A denoised fill, as sure as it is likely; not at all where it does not end."""
+        likely = region.likely.get(self._whole(region, fill.text), -math.inf)
+        return replace(fill, confidence=math.exp(likely) if fill.complete else 0.0)
 
-    def _options(self, segments: Sequence[str], region: int, text: str) -> list[str]:
-        """What may stand in a further region, its present fill first."""
-        before, behind = "".join(segments[: region + 1]), "".join(segments[region + 1 :])
-        line, rest = before.rsplit("\n", 1)[-1], rest_of_line(behind)
-        found = dict.fromkeys([text, *copies(before, behind, _COPIES)])
-        for option in list(found)[:_REPAIRED]:
-            if "\n" not in option:
-                found |= dict.fromkeys(
-                    mended.removeprefix(line) for mended in repairs(line + option, len(line), rest)
-                )
-        return list(found)
+    def _guessed(self, region: _Region, text: str) -> Fill:
+        """A text of a region that was judged, as a fill."""
+        whole = self._whole(region, text)
+        likely = region.likely.get(whole, -math.inf)
+        sure = math.exp(likely / (len(whole) + 1))  # of a token, on average
+        slots = tuple(
+            (self.tokenizer.decode_lossy([token]), sure, True) for token in self._piece(region.begun + text)
+        )
+        return Fill(text, math.exp(likely), True, _without(len(region.begun), slots))
+
+    def _whole(self, region: _Region, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(region.begun + text + region.rest))
 
     def _refuse_long(self, present: list[list[int]]) -> None:
         longest = max(map(len, present))
@@ -486,11 +499,10 @@ class Infiller:
             )
 
 
-def _guessed(tokenizer: Tokenizer, line: Sequence[int], begun: str, rest: str, likelihood: float) -> Fill:
-    text = tokenizer.decode_lossy(line).removesuffix(rest)
-    sure = math.exp(likelihood / (len(line) + 1))  # of a token, on average
-    slots = tuple((tokenizer.decode_lossy([token]), sure, True) for token in tokenizer.encode(text))
-    return Fill(text[len(begun) :], math.exp(likelihood), True, _without(len(begun), slots))
+def _joined(segments: Sequence[str], texts: Sequence[str], number: int) -> str:
+    """The text before a region, those before it being filled with ``texts``."""
+    parts = [part for pair in zip(segments, texts[:number], strict=False) for part in pair]
+    return "".join([*parts, segments[number]])
 
 
 def _without(characters: int, slots: Sequence[Slot]) -> tuple[Slot, ...]:
@@ -527,11 +539,6 @@ def _beginnings(text: str) -> list[str]:
     """A text, and its beginnings that end with a line."""
     ends = [match.start() for match in re.finditer(r"\n(?=\s*\S)", text)]
     return [text, *(text[:end] for end in ends)]
-
-
-def _width(guess: Guess) -> int:
-    """Slots of a region that begins with a guess."""
-    return bucket(0 if guess is None else len(guess) + 1)
 
 
 def _wider(slots: list[int], fills: list[Fill]) -> list[int]:
