@@ -22,7 +22,8 @@ class Figure:
     Attributes:
         name: what was measured.
         value: in `unit`.
-        unit: "s", "ms", "tokens", "tokens/s", "requests", "MiB", "threads", "×" (faster) or "times" (as long).
+        unit: "s", "ms", "tokens", "tokens/s", "GFLOP/s", "requests", "MiB", "threads", "%", "×" (faster) or "times" (as
+            long).
         target: the value must be at most this, or at least for "×"; None where nothing was promised.
     """
 

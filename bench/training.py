@@ -24,11 +24,11 @@ from bench.figures import Figure, described, table, this_machine
 from bench.processes import Stopwatch
 from bench.warm import library
 from dgemma_model.load import BUNDLED, TOKENIZER, load, stock_model
-from dgemma_model.network import Network
+from dgemma_model.network import Layer, Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train import compiled
 from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
-from dgemma_model.train.passes import packed_kind
+from dgemma_model.train.passes import canvas_ranges, packed_kind, prompt_ranges
 from dgemma_model.train.train import (
     SHAPE,
     Recipe,
@@ -126,6 +126,8 @@ def measure(recipe: Recipe, steps: int) -> list[Figure]:
     others = {experts: stock_step(network, recipe, experts) for experts in EXPERTS}
     with compiled.layers() if packed_kind("cpu", dtype) is None else contextlib.nullcontext():
         times = in_turns({"ours": our_step(network, recipe), **others}, given)
+    arithmetic = [operations(network, batch) for batch in given[BEFORE:]]
+    rate = median(done / seconds for done, seconds in zip(arithmetic, times["ours"], strict=True))
     best = min(EXPERTS, key=lambda experts: median(times[experts]))
     kind = str(dtype).removeprefix("torch.")
     ratio = median(b / a for a, b in zip(times["ours"], times[best], strict=True))
@@ -136,7 +138,35 @@ def measure(recipe: Recipe, steps: int) -> list[Figure]:
             for e in EXPERTS
         ),
         Figure(f"training, {kind}, ours faster by", ratio, "×", 3),
+        Figure(f"training, {kind}, arithmetic of the model", rate / 1e9, "GFLOP/s"),
+        Figure(f"training, {kind}, share of the fastest product", 100 * rate / peak(dtype), "%"),
     ]
+
+
+def operations(network: Network, batch: Batch) -> float:
+    """Floating-point operations that the products of a step ask for, forward and backward, padding left out."""
+    (layer, *_), config = (part for part in network.layers if isinstance(part, Layer)), network.config
+    dense = sum(weight.numel() for weight in (layer.qkv, layer.out, layer.gate_up, layer.down))
+    experts = layer.experts.gate_up[0].numel() + layer.experts.down[0].numel()
+    inside = int(batch.lengths.sum()) + int((batch.group >= 0).sum())
+    scored = int(_next_tokens(batch)[1].sum()) + int((batch.weights == 1).sum())
+    seen = sum(
+        int((ranges[:, 1::2] - ranges[:, ::2]).sum())
+        for ranges in (prompt_ranges(batch), canvas_ranges(batch))
+    )
+    layers = inside * (dense + config.top_k_experts * experts) + 2 * seen * layer.heads * layer.head_dim
+    return 6.0 * (len(network.layers) * layers + scored * network.embedding.numel())
+
+
+def peak(dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a large product."""
+    side = 2048
+    matrix, seconds = torch.randn(side, side).to(dtype), []
+    for _ in range(9):
+        watch = Stopwatch()
+        matrix @ matrix
+        seconds.append(watch.seconds)
+    return 2 * side**3 / median(seconds)
 
 
 def in_turns(steps: dict[str, Step], given: list[Batch]) -> dict[str, list[float]]:
