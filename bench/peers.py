@@ -54,8 +54,8 @@ class Peer:
         print(json.dumps(request), file=self._process.stdin, flush=True)
         told = self._told()
         return {
-            self._name: (_cut(told["plain"], case), told["milliseconds"]),
-            f"{self._name}, ranked by the suffix": (_cut(told["ranked"], case), told["ranked milliseconds"]),
+            self._name: (cut(told["plain"], case), told["milliseconds"]),
+            f"{self._name}, ranked by the suffix": (cut(told["ranked"], case), told["ranked milliseconds"]),
         }
 
     def _told(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Ours:
         return {OURS: (draft.alternatives[0][0].text, 1000 * seconds)}
 
 
-def _cut(answer: str, case: Case) -> str:
+def cut(answer: str, case: Case) -> str:
     """The answer up to what stands behind the hole on its line."""
     rest = case.text[case.spans[0][1] :].split("\n", 1)[0].strip()
     stop = answer.find(rest) if rest else -1
