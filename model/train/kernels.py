@@ -20,45 +20,47 @@ _ROWS = 128
 """Experts' rows are rounded up to a multiple: oneDNN compiles a product for each size that it has not met before."""
 
 
+FLOAT, INT, POINTER = ctypes.c_float, ctypes.c_int, ctypes.c_void_p
+
+
+def fields(*groups: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Fields of a structure of `native/dgemma.h`: their names, apart by spaces, and their type."""
+    return tuple((name, kind) for names, kind in groups for name in names.split())
+
+
 class _Attention(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("query", "key", "value", "ranges")),
-        *((name, ctypes.c_int) for name in ("queries", "keys", "heads", "kv_heads", "size")),
-        *((name, ctypes.c_void_p) for name in ("out", "normalisers", "d_out", "d_query", "d_key", "d_value")),
+    _fields_ = fields(
+        ("query key value ranges", POINTER),
+        ("queries keys heads kv_heads size", INT),
+        ("out normalisers d_out d_query d_key d_value", POINTER),
     )
 
 
 class _Surprise(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("scores", "targets", "weights")),
-        *((name, ctypes.c_int) for name in ("rows", "vocabulary")),
-        ("cap", ctypes.c_float),
-        ("losses", ctypes.c_void_p),
+    _fields_ = fields(
+        ("scores targets weights", POINTER), ("rows vocabulary", INT), ("cap", FLOAT), ("losses", POINTER)
     )
 
 
 class _Thinned(ctypes.Structure):
-    _fields_ = (
+    _fields_ = fields(
         ("surprise", _Surprise),
-        *((name, ctypes.c_void_p) for name in ("states", "weight", "offsets")),
-        ("hidden", ctypes.c_int),
-        ("grain", ctypes.c_float),
-        *((name, ctypes.c_void_p) for name in ("d_states", "d_weight")),
+        ("states weight offsets", POINTER),
+        ("hidden", INT),
+        ("grain", FLOAT),
+        ("d_states d_weight", POINTER),
     )
 
 
 class _Gated(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("inner", "d_out", "out")),
-        *((name, ctypes.c_int) for name in ("rows", "width")),
-    )
+    _fields_ = fields(("inner d_out out", POINTER), ("rows width", INT))
 
 
 class _Blend(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("rows", "places", "weights")),
-        *((name, ctypes.c_int) for name in ("tokens", "top_k", "hidden")),
-        *((name, ctypes.c_void_p) for name in ("out", "d_out", "d_rows", "d_weights")),
+    _fields_ = fields(
+        ("rows places weights", POINTER),
+        ("tokens top_k hidden", INT),
+        ("out d_out d_rows d_weights", POINTER),
     )
 
 
@@ -145,7 +147,7 @@ class Mixture(torch.autograd.Function):
         """The weighted sum of the experts' outputs.
 
         Args:
-            x: [tokens, hidden], float32 like all others.
+            x: [tokens, hidden], float32 like all others, or in the elements' type.
             gate_up: [experts, 2 × width, hidden].
             down: [experts, hidden, width].
             weights: of each token's choices [tokens, top_k].

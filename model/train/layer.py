@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dgemma_model.native import address
 from dgemma_model.network import Layer
-from dgemma_model.train.kernels import Mixture, call, element, gated
+from dgemma_model.train.kernels import FLOAT, INT, POINTER, Mixture, call, element, fields, gated
 
 
 def project(layer: Layer, x: Tensor, turn: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -65,42 +65,34 @@ def finish(layer: Layer, x: Tensor, attended: Tensor, kind: str) -> Tensor:
     return out
 
 
-_FLOAT, _INT, _POINTER = ctypes.c_float, ctypes.c_int, ctypes.c_void_p
-
-
-def _fields(*groups: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Fields of a structure: their names, apart by spaces, and their type."""
-    return tuple((name, kind) for names, kind in groups for name in names.split())
-
-
 class _Units(ctypes.Structure):
-    _fields_ = _fields(("x d_out out d_x", _POINTER), ("rows hidden", _INT), ("eps", _FLOAT))
+    _fields_ = fields(("x d_out out d_x", POINTER), ("rows hidden", INT), ("eps", FLOAT))
 
 
 class _Heads(ctypes.Structure):
-    _fields_ = _fields(
-        ("projected query_norm key_norm turn", _POINTER),
-        ("tokens heads kv_heads size shared", _INT),
-        ("eps", _FLOAT),
-        ("query key value d_query d_key d_value d_projected d_query_norm d_key_norm", _POINTER),
+    _fields_ = fields(
+        ("projected query_norm key_norm turn", POINTER),
+        ("tokens heads kv_heads size shared", INT),
+        ("eps", FLOAT),
+        ("query key value d_query d_key d_value d_projected d_query_norm d_key_norm", POINTER),
     )
 
 
 class _Absorbed(ctypes.Structure):
-    _fields_ = _fields(
-        ("x y scale", _POINTER),
-        ("rows hidden", _INT),
-        ("eps", _FLOAT),
-        ("out normed d_out d_normed d_x d_y d_scale", _POINTER),
+    _fields_ = fields(
+        ("x y scale", POINTER),
+        ("rows hidden", INT),
+        ("eps", FLOAT),
+        ("out normed d_out d_normed d_x d_y d_scale", POINTER),
     )
 
 
 class _Combined(ctypes.Structure):
-    _fields_ = _fields(
-        ("x dense mixed dense_scale mixed_scale scale", _POINTER),
-        ("rows hidden", _INT),
-        ("eps factor", _FLOAT),
-        ("out d_out d_x d_dense d_mixed d_dense_scale d_mixed_scale d_scale", _POINTER),
+    _fields_ = fields(
+        ("x dense mixed dense_scale mixed_scale scale", POINTER),
+        ("rows hidden", INT),
+        ("eps factor", FLOAT),
+        ("out d_out d_x d_dense d_mixed d_dense_scale d_mixed_scale d_scale", POINTER),
     )
 
 
