@@ -113,7 +113,7 @@ def drafts(
         FillCancelled: ``cancelled`` answered True.
         EngineError: the fill is impossible, or the engine died, or answered something else than fills.
     """
-    in_line = stays_in_line(document.text, document.regions[0], document.markers)
+    in_line = stays_in_line(document.text, document.regions[0], document.language, document.markers)
     options = replace(options, single_line=in_line)
     segments = tuple(map(to_lf, _in_reach(document.segments)))
     present = tuple(map(to_lf, document.present))

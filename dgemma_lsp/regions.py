@@ -66,14 +66,16 @@ def selection_region(text: str, start: int, end: int) -> Region | None:
     return Region(start, end)
 
 
-def stays_in_line(text: str, region: Region, markers: Markers = ()) -> bool:
+def stays_in_line(text: str, region: Region, language: str | None = None, markers: Markers = ()) -> bool:
     """Whether a region is to be filled with no more than a line: where one stands now, or a line is being written.
 
-    On an empty line behind a colon or a brace a whole block may follow, and so it may where a placeholder stands alone.
+    On an empty line behind a colon or a brace a whole block may follow, unless these stand in a string or a comment;
+    and so it may where a placeholder stands alone.
 
     Args:
         text: the document.
         region: of it.
+        language: as editors call it.
         markers: what stands for something to be filled in, beside what everybody may use.
     """
     inside = text[region.start : region.end]
@@ -84,7 +86,17 @@ def stays_in_line(text: str, region: Region, markers: Markers = ()) -> bool:
         return True
     if inside:
         return inside not in markers and not _alone().search(inside)
-    return not text[: region.start].rstrip().endswith((":", "{"))
+    last = len(text[: region.start].rstrip()) - 1
+    return text[last : last + 1] not in (":", "{") or _is_quiet(text, language, last)
+
+
+def _is_quiet(text: str, language: str | None, at: int) -> bool:
+    """Whether a character stands in a string or a comment."""
+    known = syntax.find(language)
+    if known is None:
+        return False
+    excerpt = next(syntax.excerpts(text, known, Region(at, at)))
+    return _stands_in(excerpt, at, known.strings | known.comments)
 
 
 # What the user may ask for
@@ -553,16 +565,17 @@ def _documented_above(
     indentation = _line_indentation(text, function.start)
     at = function.start - _column(text, function.start) + len(indentation)
     above = len(text[:at].rstrip())
-    if above and _is_comment(excerpt, above - 1):
+    if above and _stands_in(excerpt, above - 1, excerpt.language.comments):
         return None  # it has one already, and how much of it is documentation nobody knows
     line_break = in_document_newlines("\n", text, Region(at, at)) + indentation
     comment = Frame(Region(at, at), written.opening, written.closing + line_break)
     return comment, Frame(_interior(text, body, cursor))
 
 
-def _is_comment(excerpt: Excerpt, at: int) -> bool:
+def _stands_in(excerpt: Excerpt, at: int, kinds: frozenset[str]) -> bool:
+    """Whether a character is part of a node of one of some kinds."""
     node: Node | None = excerpt.at(at)
-    while node is not None and node.kind not in excerpt.language.comments:
+    while node is not None and not (node.kind in kinds and node.start <= at < node.end):
         node = node.parent
     return node is not None
 

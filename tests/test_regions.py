@@ -558,8 +558,8 @@ def test_markers_may_be_others(markers: tuple[str, ...], found: list[str]) -> No
 def test_a_block_may_follow_where_a_placeholder_stands_alone(inside: str) -> None:
     text = f"def f():\n    {inside}\n"
     region = Region(13, 13 + len(inside))
-    assert not stays_in_line(text, region, ("<FILL>",))
-    assert stays_in_line(f"x = {inside}\n", Region(4, 4 + len(inside)), ("<FILL>",))
+    assert not stays_in_line(text, region, "python", ("<FILL>",))
+    assert stays_in_line(f"x = {inside}\n", Region(4, 4 + len(inside)), "python", ("<FILL>",))
 
 
 def test_what_is_no_marker_is_a_line() -> None:

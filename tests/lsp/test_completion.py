@@ -27,6 +27,16 @@ def shared() -> Iterator[Client]:
     client.close()
 
 
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, WorkerLog]]:
+    """An editor, and what its server asks of the model."""
+    log = WorkerLog(tmp_path_factory.mktemp("watched") / "log")
+    client = Client(server_command("--text", "value", "--log", str(log.path)))
+    client.initialize()
+    yield client, log
+    client.close()
+
+
 def test_an_automatic_completion_is_one_item_with_a_range(shared: Client) -> None:
     uri = shared.open(LINE)
     (item,) = shared.complete(uri, 1, 11)
@@ -97,6 +107,43 @@ def test_what_would_break_the_file_is_not_shown_automatically_and_comes_last_whe
 def test_where_a_completion_would_annoy_there_is_none(shared: Client, line: int, character: int) -> None:
     uri = shared.open(LINE)
     assert shared.complete(uri, line, character) == []
+
+
+@pytest.mark.parametrize(
+    ("marked", "single_line"),
+    [
+        pytest.param("def f(a):\n    b = a\n    return ˇ\n", True, id="at the end of a line"),
+        pytest.param("x = f(ˇ) + 1\n", True, id="in the middle of a line, in brackets"),
+        pytest.param("x = f(\n    ˇ\n)\n", True, id="on an empty line in brackets"),
+        pytest.param("def f(a):\n    b = a\n    ˇ\n    return b\n", True, id="on an empty line in a body"),
+        pytest.param("def f(a):\n    ˇ\n", False, id="behind a colon"),
+        pytest.param("def f(a):ˇ\n", True, id="behind a colon in its line"),
+        pytest.param("if a == 'b':\n    ˇ\n", False, id="behind a string and a colon"),
+        pytest.param("x = {\n    ˇ\n}\n", False, id="behind a brace"),
+        pytest.param("print('😋 ˇ')\n", True, id="in a string"),
+        pytest.param(
+            'def f(a):\n    """Docs.\n\n    Args:\n        ˇ\n    """\n',
+            True,
+            id="behind a colon in a string",
+        ),
+        pytest.param("# To do:\nˇ\nx = 1\n", True, id="behind a colon in a comment"),
+        pytest.param("x = 1  # 😋 ˇ\n", True, id="in a comment"),
+        pytest.param("valˇ\n", True, id="behind half a name"),
+    ],
+)
+def test_a_line_or_a_block_is_chosen_by_what_stands_at_the_cursor(
+    watched: tuple[Client, WorkerLog], marked: str, single_line: bool
+) -> None:
+    client, log = watched
+    text, before = marked.replace("ˇ", ""), marked[: marked.index("ˇ")]
+    line, character = before.count("\n"), len(before.split("\n")[-1].encode("utf-16-le")) // 2
+    uri = client.open(text)
+    filled = len(log.entries("fill"))
+    (item,) = client.complete(uri, line, character)
+    (request,) = log.entries("fill")[filled:]
+    assert request["options"]["single_line"] is single_line
+    assert request["segments"] == [before, text[len(before) :]]
+    assert item["range"]["start"] == item["range"]["end"] == {"line": line, "character": character}
 
 
 def test_a_document_that_is_not_open_gets_no_completion(shared: Client) -> None:
