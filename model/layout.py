@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dgemma_model.errors import ModelError
+from dgemma_model.parsing import border
 from dgemma_model.tokenizer import Tokenizer
 
 LAYOUT_KEY = "infill_layout"  # of the budget in a checkpoint's config.json
@@ -32,9 +33,7 @@ BUCKETS = (16, 32, 64, 128, 256)
 _CHARACTERS_PER_TOKEN = (
     8  # a text of n tokens is hardly ever longer; what is cut off here was out of budget anyway
 )
-_ANCHOR = (
-    512  # characters: the prefix begins at a line start near a multiple of this, so that it rarely moves
-)
+_ANCHOR = 512  # characters: the prefix begins near a multiple of this, so that it rarely moves
 _PARTIAL = re.compile(  # a word or a run of signs, with the space before it; or a space; but no indentation
     r"(?:(?<=\S) )?(?:\b\w{1,32}|(?<![^\w\s])[^\w\s]{1,8})\Z|(?<=\S) \Z"
 )
@@ -168,15 +167,22 @@ def lay_out(masked: MaskedText, slots: Sequence[int], tokenizer: Tokenizer, budg
 
 
 def prefix_tokens(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
-    """The last tokens of ``text``, at most ``budget`` of them, from a place that rarely moves as the text grows."""
+    """The last tokens of ``text``, at most ``budget`` of them, from a place that rarely moves as the text grows.
+
+    With that place begins a statement, or else a line; in a line that is too long it is anywhere. For that no more
+    than about a quarter of the budget is given up.
+    """
     earliest = max(0, len(text) - budget * _CHARACTERS_PER_TOKEN // 2)
     if earliest:
-        anchor = earliest // _ANCHOR * _ANCHOR
-        line = text.find("\n", anchor) + 1
-        earliest = line if 0 < line < len(text) else anchor
+        earliest = border(text, earliest // _ANCHOR * _ANCHOR, budget)
     tokens = tokenizer.encode(text[earliest:])
     excess = len(tokens) - budget
-    return tokens if excess <= 0 else tokens[-(-excess // _TRIM) * _TRIM :]
+    if excess <= 0:
+        return tokens
+    surplus = -(-excess // _TRIM) * _TRIM
+    left_out = earliest + len(tokenizer.decode_lossy(tokens[:surplus]))
+    begin = border(text, left_out, budget)
+    return tokens[surplus:] if begin == left_out else tokenizer.encode(text[begin:])
 
 
 def suffix_tokens(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:

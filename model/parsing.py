@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import tree_sitter_python
 from tree_sitter import Language, Node, Parser
@@ -51,6 +52,43 @@ class Surroundings:
             text = "".join([*parts, self._segments[-1]])
             self._known[key] = count_errors(self._parser.parse(text.encode("utf-8", "replace")).root_node)
         return self._known[key]
+
+
+def border(text: str, at: int, reach: int) -> int:
+    """Where a text may be cut so that the rest begins with a statement: the first place from ``at`` on.
+
+    Args:
+        text: of a file, perhaps cut off at its end.
+        at: a character offset.
+        reach: how far from there may be looked.
+
+    Returns:
+        The beginning of a line with which a statement begins; where none does in reach, of the next line; ``at`` in a
+        line that is too long.
+    """
+    near = max(0, at - _FARTHEST)
+    found = _next_statement(text[near : at + reach], at - near)
+    line = text.find("\n", at, at + reach) + 1
+    return at + found if found is not None else line or at
+
+
+@lru_cache(maxsize=64)  # from key to key a text is cut in the same place
+def _next_statement(text: str, at: int) -> int | None:
+    """How far behind a place the first line begins with which a statement begins; None where there is none."""
+    before = _beginning(text[:at])
+    data, place = (before + text[at:]).encode("utf-8", "replace"), len(before.encode("utf-8", "replace"))
+    found, waiting = len(data), [Parser(PYTHON).parse(data).root_node]
+    while waiting:
+        node = waiting.pop()
+        if node.end_byte <= place or node.start_byte >= found:
+            continue
+        waiting += node.named_children
+        decorated = node.parent is not None and node.parent.type == "decorated_definition"
+        if node.type.endswith(("_statement", "_definition")) and not decorated:
+            line = data.rfind(b"\n", 0, node.start_byte) + 1
+            if line >= place and not data[line : node.start_byte].strip():
+                found = min(found, line)
+    return None if found == len(data) else len(data[place:found].decode("utf-8", "replace"))
 
 
 def _beginning(before: str) -> str:

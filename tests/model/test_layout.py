@@ -113,9 +113,37 @@ def test_the_prefix_keeps_its_beginning_while_somebody_types() -> None:
     beginnings = set()
     for typed in range(120):
         tokens = prefix_tokens(LINES + "another_name = 1 + 2 + 3\n" * 5 + "x" * typed, TOKENIZER, 256)
-        assert 192 < len(tokens) <= 256
+        assert 128 < len(tokens) <= 256
         beginnings.add(tuple(tokens[:3]))
     assert len(beginnings) <= 3
+
+
+METHOD = (
+    "    @property\n"
+    "    def name(\n        self,\n    ):\n"
+    '        """Said\n        twice."""\n'
+    "        found = {\n            'a': 1,\n            'b': 2,\n        }\n"
+    "        return found\n\n"
+)
+STATEMENTS = ("    @property", '        """Said', "        found = {", "        return found", "class A:")
+
+
+@given(st.integers(0, 400), st.sampled_from([128, 256, 384]))
+def test_a_long_prefix_begins_with_a_statement(typed: int, budget: int) -> None:
+    text = "class A:\n" + METHOD * 20 + "x = 1\n" * (typed % 7) + "y" * typed
+    first, *_ = TOKENIZER.decode(prefix_tokens(text[: len(text) - typed // 2], TOKENIZER, budget)).split("\n")
+    assert first.startswith((*STATEMENTS, "x = 1", "y"))
+
+
+def test_where_there_are_no_statements_a_long_prefix_begins_with_a_line() -> None:
+    text = "".join(f"- key: [{number}, {{a: b}}]\n" for number in range(400))
+    kept = TOKENIZER.decode(prefix_tokens(text, TOKENIZER, 128))
+    assert text.endswith("\n" + kept)
+
+
+def test_a_line_that_never_ends_is_cut_anywhere() -> None:
+    tokens = prefix_tokens("x" * 5000, TOKENIZER, 64)
+    assert 0 < len(tokens) <= 64
 
 
 def test_a_short_prefix_and_suffix_are_whole() -> None:

@@ -1,0 +1,133 @@
+"""Where a long text around a region is best cut off: ``python -m bench.cuts --corpus FOLDER``; prints a table.
+
+The same places of held-out packages are filled with prefixes and suffixes that were cut in different ways, all within
+the budget of tokens that the checkpoint was trained with. Likelihoods tell smaller differences than exact matches do.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, pstdev
+from unittest.mock import patch
+
+from dgemma_lsp import syntax
+from dgemma_model import layout
+from dgemma_model.infill import FillOptions, Infiller
+from dgemma_model.tokenizer import Tokenizer
+from dgemma_model.train.cases import Case, Kind, draw, read_files
+
+KINDS = (Kind.REST_OF_LINE, Kind.STATEMENT, Kind.EXPRESSION)
+_HEADERS = 96  # tokens that they may take
+
+Cut = Callable[[str, Tokenizer, int], list[int]]
+"""As `layout.prefix_tokens` and `layout.suffix_tokens`."""
+
+
+def prefix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
+    """As the product does, but for statements: they are not looked for."""
+    with patch.object(layout, "border", _line_border):
+        return layout.prefix_tokens(text, tokenizer, budget)
+
+
+def _line_border(text: str, at: int, reach: int) -> int:
+    return text.find("\n", at, at + reach) + 1 or at
+
+
+def prefix_under_headers(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
+    """As the product does, under the headers of the classes and functions that the rest stands in."""
+    tokens = layout.prefix_tokens(text, tokenizer, budget)
+    start = len(text) - len(tokenizer.decode_lossy(tokens))
+    begins = syntax.languages()["python"].begins
+    lines = syntax._headers(text, start, begins) if start > 0 else []
+    headers = [tokenizer.encode(text[line.start : line.end]) for line in lines]
+    while sum(map(len, headers)) > _HEADERS:
+        headers = headers[1:]
+    above = [token for header in headers for token in header]
+    return [*above, *layout.prefix_tokens(text, tokenizer, budget - len(above))]
+
+
+def suffix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
+    """As the product does, without the line that the budget ends in."""
+    tokens = tokenizer.encode(text[: budget * layout._CHARACTERS_PER_TOKEN])
+    if len(tokens) <= budget:
+        return tokens
+    ends = (n for n in range(budget, budget // 2, -1) if tokenizer.token_bytes(tokens[n])[:1] == b"\n")
+    return tokens[: next(ends, budget)]
+
+
+CUTS: Mapping[str, tuple[Cut, Cut]] = {
+    "prefix by lines": (prefix_by_lines, layout.suffix_tokens),
+    "prefix by statements": (layout.prefix_tokens, layout.suffix_tokens),
+    "prefix by statements, suffix by lines": (layout.prefix_tokens, suffix_by_lines),
+    "under headers, suffix by lines": (prefix_under_headers, suffix_by_lines),
+}
+
+
+@dataclass(slots=True)
+class Score:
+    """Of one way to cut: logarithms of the truths' probabilities, and which fills were right."""
+
+    likely: list[float] = field(default_factory=list)
+    right: list[bool] = field(default_factory=list)
+
+
+@contextmanager
+def cutting(prefix: Cut, suffix: Cut) -> Iterator[None]:
+    # The product's own function calls itself by its name in the module.
+    own = {"prefix_tokens": layout.prefix_tokens, "suffix_tokens": layout.suffix_tokens}
+
+    def restored(cut: Cut) -> Cut:
+        def run(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
+            with patch.multiple(layout, **own):
+                return cut(text, tokenizer, budget)
+
+        return run
+
+    with patch.multiple(layout, prefix_tokens=restored(prefix), suffix_tokens=restored(suffix)):
+        yield
+
+
+def measure(infiller: Infiller, case: Case, score: Score) -> None:
+    healed = case.masked.healed()
+    truth = infiller.tokenizer.encode(healed.begun[0] + case.truths[0])
+    prompt, opening, _ = infiller.open(healed, case.kind.single_line)
+    score.likely += infiller.writer.judge(prompt, opening, [truth])
+    *_, final = infiller.drafts(case.masked, FillOptions(single_line=case.kind.single_line), lambda: False)
+    score.right.append(final.alternatives[0][0].text.rstrip() == case.truths[0].rstrip())
+
+
+def rows(kind: Kind, scores: Mapping[str, Score]) -> Iterator[str]:
+    first = next(iter(scores.values()))
+    for name, score in scores.items():
+        more = [one - other for one, other in zip(score.likely, first.likely, strict=True)]
+        error = pstdev(more) / len(more) ** 0.5
+        better = sum(one > other for one, other in zip(score.right, first.right, strict=True))
+        worse = sum(one < other for one, other in zip(score.right, first.right, strict=True))
+        yield (
+            f"| {kind} | {name} | {mean(score.right):.1%} | {better} | {worse} | {mean(more):+.3f} ± {error:.3f} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.cuts", description=__doc__)
+    parser.add_argument("--corpus", type=Path, default=Path(".cache/corpus/held_out.jsonl"))
+    parser.add_argument("--count", type=int, default=400)
+    arguments = parser.parse_args()
+    infiller, files = Infiller.load(), read_files(arguments.corpus)
+    print("| region | cut | exact match | right only so | right only with the first | nats of the truth |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for kind in KINDS:
+        scores = {name: Score() for name in CUTS}
+        for case in draw(files, kind, arguments.count, seed=2):
+            for name, cuts in CUTS.items():
+                with cutting(*cuts):
+                    measure(infiller, case, scores[name])
+        print("\n".join(rows(kind, scores)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
