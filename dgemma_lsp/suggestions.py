@@ -19,6 +19,8 @@ from dgemma_lsp.masked import Region
 MOST_KEPT = 8
 """Of each document: enough to delete back through the last words."""
 
+_PIECE = 1 << 15
+
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
@@ -49,13 +51,33 @@ class Suggestion:
             text: the document now.
             cursor: a character offset in ``text``.
         """
-        left = len(self.text) + len(self.texts[choice]) - len(text)
+        new, at = self.texts[choice], self.at
+        left = len(self.text) + len(new) - len(text)
         # Most of what is asked about is far away, and need not be compared.
-        if left <= 0 or not self.at <= cursor <= self.at + len(self.texts[choice]):
+        if left <= 0 or not at <= cursor <= at + len(new):
             return ""
-        result, _ = self.result(choice)
-        arrives = result.startswith(text[:cursor]) and result.endswith(text[cursor:])
-        return result[cursor : cursor + left] if arrives else ""
+        # The document that the text leads to is never put together: it may be long, and this happens at each key.
+        typed, behind = cursor - at, min(cursor + left - at, len(new))
+        lacking, tail = new[typed:behind], new[behind:]
+        skipped = left - len(lacking)
+        follows = cursor + len(tail)
+        arrives = (
+            text.startswith(new[:typed], at)
+            and text.startswith(tail, cursor)
+            and len(text) - follows == len(self.text) - at - skipped
+            and _same(text, follows, self.text, at + skipped, len(text) - follows)
+            and _same(text, 0, self.text, 0, at)
+        )
+        return lacking + self.text[at : at + skipped] if arrives else ""
+
+
+def _same(one: str, start: int, other: str, begin: int, length: int) -> bool:
+    """Whether two long texts are the same for so many characters, compared in pieces that fit into a cache."""
+    pieces = ((done, min(_PIECE, length - done)) for done in range(0, length, _PIECE))
+    return all(
+        one[start + done : start + done + size] == other[begin + done : begin + done + size]
+        for done, size in pieces
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,17 @@ def test_where_a_completion_would_annoy_there_is_none(shared: Client, line: int,
     assert shared.complete(uri, line, character) == []
 
 
+def test_alternatives_are_made_in_one_batch_for_who_asks_and_not_for_who_types(
+    watched: tuple[Client, WorkerLog],
+) -> None:
+    client, log = watched
+    for asked, count in ((True, 3), (False, 1)):
+        uri, filled = client.open(LINE, f"file:///src/asked_{asked}.py"), len(log.entries("fill"))
+        client.complete(uri, 1, 11, asked=asked)
+        (request,) = log.entries("fill")[filled:]
+        assert request["options"]["alternatives"] == count
+
+
 @pytest.mark.parametrize(
     ("marked", "single_line"),
     [
