@@ -31,6 +31,13 @@ DECISIONS = [
     ("yy<Esc>", ()),
 ]
 
+CONCLUSIONS = [
+    "nothing was changed",
+    "changed; u takes it back",
+    "2 changed; u",
+    "3 changed; u takes them back",
+]
+
 
 def test_regions_are_taken_and_skipped(open_editor: OpenEditor, saved: Saved) -> None:
     editor = open_editor(HOLES, "--text", "return {n}")
@@ -40,6 +47,7 @@ def test_regions_are_taken_and_skipped(open_editor: OpenEditor, saved: Saved) ->
         editor.wait_for_screen("...return 2")
         editor.type(keys)
         editor.wait_until_gone("...return")
+        editor.wait_for_screen(CONCLUSIONS[len(taken)])
         assert saved(editor) == filled(*taken), keys
         assert "dgemma" not in editor.lua("return vim.fn.execute('nmap <buffer>')"), keys
         if taken:

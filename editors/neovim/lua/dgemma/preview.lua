@@ -190,6 +190,16 @@ function M.close(buf)
   end
 end
 
+--- Say what became of a preview: the keys that were explained mean something else now.
+---@param count integer Of the edits that were made.
+local function conclude(count)
+  if count == 0 then
+    messages.say('nothing was changed')
+  else
+    messages.say(count == 1 and 'changed; u takes it back' or ('%d changed; u takes them back'):format(count))
+  end
+end
+
 --- Make the edits that were taken, all at once.
 ---@param buf integer
 ---@param preview dgemma.Preview
@@ -206,6 +216,7 @@ local function finish(buf, preview)
     vim.lsp.util.apply_text_edits(taken, buf, preview.encoding)
     text.break_undo(buf)
   end
+  conclude(#taken)
 end
 
 --- The next region that is not decided upon; nil when there is none.
@@ -298,6 +309,8 @@ function M.reject(buf)
   M.close(buf)
   if preview and preview.cancel then
     preview.cancel()
+  elseif preview then
+    conclude(0)
   end
   return preview ~= nil
 end
