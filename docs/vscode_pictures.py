@@ -38,8 +38,6 @@ HOLE = "⟨fill⟩"
 
 def main() -> None:
     text = INVENTORY.read_text("utf-8")
-    with window("inventory.py", text.replace("item in ...:", "item in :")) as one:
-        draw_ghost_text(one)
     with window("inventory.py", text.replace("...", HOLE)) as one:
         draw_holes(one)
     with window(
@@ -69,13 +67,6 @@ def window(name: str, text: str) -> Iterator[Window]:
             yield opened
         finally:
             server.close()
-
-
-def draw_ghost_text(one: Window) -> None:
-    one.go_to(36, 21)
-    one.command("dgemma: Suggest Here")
-    one.await_ghost()
-    keep(one, "ghost-text")
 
 
 def draw_holes(one: Window) -> None:

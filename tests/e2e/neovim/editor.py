@@ -65,12 +65,12 @@ class Editor:
         with self._changed:
             return self._screen.shows(*groups)
 
-    def keep(self, path: Path) -> None:
-        """Keep what is on the screen, as text and as a picture."""
+    def keep(self, path: Path, title: str | None = None) -> None:
+        """Keep what is on the screen, as text and as a picture, whose title is the path's name if none is given."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._changed:
             Path(f"{path}.txt").write_text(self._screen.text + "\n", "utf-8")
-            Path(f"{path}.svg").write_text(self._screen.picture(path.name), "utf-8")
+            Path(f"{path}.svg").write_text(self._screen.picture(title or path.name), "utf-8")
 
     @property
     def lines(self) -> list[str]:

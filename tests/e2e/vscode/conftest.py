@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.vscode.editor import CodeServer, Window, build_package, chromium, what_is_missing
+from tests.e2e.vscode.editor import SIZE, CodeServer, Window, build_package, chromium, what_is_missing
 from tests.fake_worker import FAKE_WORKER, WorkerLog
 
 if TYPE_CHECKING:
@@ -80,11 +80,16 @@ def open_window(
     """Open a project of these fixtures, with the first one in front."""
     opened: list[Window] = []
 
-    def open_one(*files: str, settings: Mapping[str, Any], environment: Path | None = None) -> Window:
+    def open_one(
+        *files: str,
+        settings: Mapping[str, Any],
+        environment: Path | None = None,
+        size: tuple[int, int] = SIZE,
+    ) -> Window:
         folder = project(tmp_path_factory.mktemp("project"), files, settings)
         if environment is not None:
             (folder / ".venv").symlink_to(environment)
-        opened.append(Window.open(browser, code_server, folder / Path(files[0]).name))
+        opened.append(Window.open(browser, code_server, folder / Path(files[0]).name, size))
         return opened[-1]
 
     yield open_one

@@ -36,6 +36,8 @@ EXTENSION = ROOT / "editors" / "vscode"
 
 PATIENCE_MS = 20_000
 
+SIZE = (1100, 650)
+
 GHOST_TEXT = """() => {
   const text = elements => elements.map(element => element.textContent).join('');
   const inline = text([...document.querySelectorAll('[class*="ghost-text-decoration"]')]);
@@ -206,9 +208,7 @@ class Window:
     folder: Path
 
     @classmethod
-    def open(
-        cls, browser: Browser, server: CodeServer, file: Path, size: tuple[int, int] = (1100, 650)
-    ) -> Window:
+    def open(cls, browser: Browser, server: CodeServer, file: Path, size: tuple[int, int] = SIZE) -> Window:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
