@@ -19,7 +19,7 @@ CORPUS ?= .cache/corpus
 MODEL  ?= model/checkpoint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-editors bench-peers recordings corpus train counts measure lock clean vsix vscode
+.PHONY: help demo test e2e lint format bench bench-editors bench-peers recordings settings corpus train counts measure lock clean vsix vscode
 
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
@@ -29,6 +29,7 @@ help:
 	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
 	@echo "make bench   measure: the table of the README;  make bench-editors  what typing costs in real editors"
 	@echo "make bench-peers  the bundled model beside small autoregressive ones, on held-out regions (long)"
+	@echo "make settings  writes the settings into docs/ and both plugins"
 	@echo "make recordings  the READMEs' animated recordings of both editors"
 	@echo "make counts  n-grams of the corpus;  make measure  evaluate and calibrate the checkpoint (long)"
 	@echo "make train   corpus and training;  make lock  requirements.lock from scratch;  make clean"
@@ -90,6 +91,10 @@ $(PEERS)/.ready:
 recordings: $(READY)
 	$(BIN)/python -m pytest -m e2e tests/e2e/vscode/test_tour.py tests/e2e/neovim/test_tour.py
 	$(BIN)/python -m docs.recordings
+
+# The server's settings, wherever they are told.
+settings: $(READY)
+	$(BIN)/python -m docs.settings
 
 corpus: $(CORPUS)/train.jsonl
 

@@ -1,14 +1,15 @@
-"""Write the settings of the server into ``:help dgemma``: ``python -m docs.neovim_settings``. A test looks at it."""
+"""The settings of the server in the Neovim plugin: in ``:help dgemma``, and as types for editors of an ``init.lua``."""
 
 from __future__ import annotations
 
 import json
 import textwrap
-from pathlib import Path
+from collections.abc import Iterator
 
+from dgemma_lsp.rules import Schema
+from dgemma_lsp.schema import json_schema
 from dgemma_lsp.settings import Leaf, leaves, plain
 
-HELP = Path(__file__).parent.parent / "editors/neovim/doc/dgemma.txt"
 BEGIN = "						*dgemma-settings*\n"
 END = "=" * 78 + "\n"
 
@@ -17,15 +18,19 @@ What the server does, as `init_options` of |vim.lsp.config()| or as `dgemma` in
 its `settings`; inner names as tables: >lua
 
     vim.lsp.config('dgemma', {
+      ---@type dgemma.Settings
       init_options = { automatic = { minConfidence = 0.3 } },
     })
 <
 """
 
-
-def main() -> None:
-    """Replace the section."""
-    HELP.write_text(with_settings(HELP.read_text("utf-8")), "utf-8")
+LUA_TYPES = {
+    "boolean": "boolean",
+    "string": "string",
+    "number": "number",
+    "integer": "integer",
+    "null": "nil",
+}
 
 
 def with_settings(text: str) -> str:
@@ -43,5 +48,29 @@ def _entry(leaf: Leaf) -> str:
     return f"`{leaf.name}`\n" + "".join(f"\t\t{line}\n" for line in lines)
 
 
-if __name__ == "__main__":
-    main()
+def annotations(_: str = "") -> str:
+    """A file of types only, whatever stood in it before."""
+    classes = _classes("dgemma.Settings", json_schema())
+    return "---@meta\n-- Written by `make settings`, from the server's schema.\n\n" + "\n".join(classes)
+
+
+def _classes(name: str, branch: Schema) -> Iterator[str]:
+    inner = {one: schema for one, schema in branch["properties"].items() if "properties" in schema}
+    for one, schema in inner.items():
+        yield from _classes(f"{name}.{one.capitalize()}", schema)
+    fields = "".join(
+        # Above its field: some descriptions are too long to stand behind it.
+        f"--- {schema['description']}\n"
+        f"---@field {one}? {f'{name}.{one.capitalize()}' if one in inner else _type(schema)}\n"
+        for one, schema in branch["properties"].items()
+    )
+    yield f"---@class {name}\n{fields}"
+
+
+def _type(schema: Schema) -> str:
+    if "enum" in schema:
+        return "|".join(f"'{value}'" for value in schema["enum"])
+    if schema["type"] == "array":
+        return f"{_type(schema['items'])}[]"
+    named = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    return "|".join(LUA_TYPES[one] for one in named)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgemma_lsp.preferences import Preferences
-from dgemma_lsp.schema import as_json, json_schema, settings_table
+from dgemma_lsp.schema import json_schema
 from dgemma_lsp.settings import (
     Automatic,
     Device,
@@ -28,7 +28,8 @@ from dgemma_lsp.settings import (
     read_environment,
     settled,
 )
-from docs.neovim_settings import HELP, with_settings
+from docs.settings import WRITERS
+from docs.vscode_settings import WORDS
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -295,12 +296,22 @@ def test_a_mistake_in_a_project_is_named_with_its_file(tmp_path: Path, text: str
 # The schema
 
 
-@pytest.mark.parametrize(
-    ("file", "text"), [("settings.schema.json", as_json()), ("settings.md", settings_table())]
-)
-def test_what_is_written_of_the_settings_is_what_they_are(file: str, text: str) -> None:
-    written = (ROOT / "docs" / file).read_text("utf-8")
-    assert text in written, f"dgemma-lsp schema has something else to say; put it into docs/{file}"
+@pytest.mark.parametrize("file", WRITERS)
+def test_what_is_written_of_the_settings_is_what_they_are(file: str) -> None:
+    written = (ROOT / file).read_text("utf-8")
+    assert WRITERS[file](written) == written, "make settings writes something else"
+
+
+@pytest.mark.parametrize("file", WRITERS)
+def test_a_setting_that_is_not_written_down_is_noticed(file: str) -> None:
+    written = (ROOT / file).read_text("utf-8")
+    stale = written.replace("enoising steps at most", "ore and more steps")
+    assert stale != written
+    assert WRITERS[file](stale) == written
+
+
+def test_words_of_vs_code_are_those_of_settings_that_there_are() -> None:
+    assert {f"dgemma.{leaf.name}" for leaf in leaves()} >= set(WORDS)
 
 
 def test_the_schema_has_every_setting_with_its_default() -> None:
@@ -349,8 +360,3 @@ def test_the_schema_allows_what_is_accepted_and_nothing_else(leaf: Leaf, value: 
         assert not is_valid(value, leaf.rule.schema) or leaf.name == "exclude"
     else:
         assert is_valid(value, leaf.rule.schema)
-
-
-def test_the_help_of_neovim_tells_the_settings() -> None:
-    text = HELP.read_text("utf-8")
-    assert with_settings(text) == text, "run python -m docs.neovim_settings"

@@ -1,92 +1,21 @@
-"""What the manifest of the VS Code extension says, against the server's settings and the extension's own files."""
+"""What the manifest of the VS Code extension says, against the extension's own files; its settings: test_settings."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any, get_type_hints
 
 import pytest
 
 import dgemma_lsp
-from dgemma_lsp.settings import Settings
 
 EXTENSION = Path(__file__).parent.parent / "editors" / "vscode"
 
 MANIFEST = json.loads((EXTENSION / "package.json").read_text("utf-8"))
 CONTRIBUTED = MANIFEST["contributes"]
 
-OURS = ("dgemma.server.", "dgemma.editor.")
-"""Settings of the extension, which the server does not know."""
-
-NOT_SHOWN = {"dgemma.status"}
-"""The extension says it with a capability."""
-
 PROPERTIES = CONTRIBUTED["configuration"]["properties"]
-SHARED = {name: schema for name, schema in PROPERTIES.items() if not name.startswith(OURS)}
-
-
-def leaves(tree: Any, prefix: str = "dgemma.") -> Iterator[tuple[str, Any, Any]]:
-    """Of each of the server's settings: its name as editors write it, its rule and its default."""
-    hints = get_type_hints(type(tree), include_extras=True)
-    for one in fields(tree):
-        name = prefix + re.sub(r"_(\w)", lambda match: match[1].upper(), one.name)
-        value = getattr(tree, one.name)
-        if is_dataclass(value):
-            yield from leaves(value, name + ".")
-        else:
-            yield name, hints[one.name].__metadata__[0], value
-
-
-SERVERS = {name: (rule, default) for name, rule, default in leaves(Settings()) if name not in NOT_SHOWN}
-
-
-def as_json(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    return list(value) if isinstance(value, tuple) else value
-
-
-def test_the_extension_has_the_servers_settings() -> None:
-    assert set(SHARED) == set(SERVERS)
-
-
-@pytest.mark.parametrize("name", sorted(SHARED.keys() & SERVERS.keys()))
-def test_defaults_are_the_servers(name: str) -> None:
-    assert SHARED[name]["default"] == as_json(SERVERS[name][1])
-
-
-def allowed_and_not(schema: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-    """Values at the edge of what a schema of ours allows, and just beyond it."""
-    match schema:
-        case {"enum": values}:
-            return values, ["none of them", 1]
-        case {"minimum": low, "maximum": high}:
-            return [low, high], [low - 1, high + 1, "1"]
-        case {"exclusiveMinimum": low, "maximum": high}:
-            return [high, (low + high) / 2], [low, high + 1]
-        case {"type": "boolean"}:
-            return [True, False], [1, "true"]
-        case {"type": ["string", "null"]}:
-            return ["text", None], [1]
-        case {"type": "array"}:
-            return [[], ["python"]], ["python", [1]]
-    raise AssertionError(f"no values are known for {schema}")
-
-
-@pytest.mark.parametrize("name", sorted(SHARED.keys() & SERVERS.keys()))
-def test_what_vs_code_allows_is_what_the_server_allows(name: str) -> None:
-    rule, _ = SERVERS[name]
-    good, bad = allowed_and_not(SHARED[name])
-    for value in good:
-        rule.read(value)
-    for value in bad:
-        with pytest.raises(ValueError):  # noqa: PT011
-            rule.read(value)
 
 
 @pytest.mark.parametrize("name", sorted(PROPERTIES))
