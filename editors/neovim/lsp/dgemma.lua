@@ -16,7 +16,13 @@ return {
       codeAction = { disabledSupport = true },
       inlineCompletion = { dynamicRegistration = false },
     },
-    workspace = { workspaceEdit = { documentChanges = true } },
+    workspace = {
+      workspaceEdit = {
+        documentChanges = true,
+        -- Of annotated edits Neovim 0.12 makes a list in three lines, and a "Press ENTER" after each quick fix.
+        changeAnnotationSupport = vim.NIL,
+      },
+    },
     experimental = { dgemmaStatus = true },
   },
   before_init = function(params, config)

@@ -78,6 +78,30 @@ def test_drafts_can_be_turned_off(open_editor: OpenEditor) -> None:
         editor.settle(0.05)
 
 
+def test_what_surprises_the_model_is_a_hint_with_a_quick_fix(
+    open_editor: OpenEditor, saved: Saved, keep: Keep
+) -> None:
+    content = "name = '😋'\nprint('😋', wrong_name)\n".encode()
+    column = content.splitlines()[1].index(b"wrong")
+    editor = open_editor(content)
+    editor.command("Dgemma proofread")
+    editor.wait_for_screen("one place looks odd; ]d goes there, gra fixes it")
+    editor.wait(lambda: editor.shows("DiagnosticUnderlineHint"), "the hint")
+    editor.type("]d")
+    editor.wait(lambda: editor.cursor == (2, column), "the place")
+    keep(editor, "a hint")
+    editor.type("gra")
+    editor.wait_for_screen("1: Replace with right_name")
+    editor.wait_for_screen("Type number")
+    keep(editor, "a quick fix")
+    editor.type("1<CR>")
+    editor.wait_for_screen("print('😋', right_name)")
+    editor.wait(lambda: saved(editor) == content.replace(b"wrong", b"right"), "the word replaced")
+    editor.wait(lambda: not editor.shows("DiagnosticUnderlineHint"), "the hint gone")
+    editor.type("u")
+    assert saved(editor) == content
+
+
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
