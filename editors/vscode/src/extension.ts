@@ -1,7 +1,7 @@
 // Puts the parts together. Each of them says what it does; here is only what leads to what.
 
 import {
-  type Disposable, type ExtensionContext, InlineCompletionTriggerKind, type TextEditor, commands, window, workspace,
+  type Disposable, type ExtensionContext, InlineCompletionTriggerKind, type TextDocument, type TextEditor, commands, window, workspace,
 } from 'vscode';
 import type { Middleware } from 'vscode-languageclient/node';
 import { Actions, TAKE_UP } from './actions';
@@ -49,14 +49,21 @@ export async function deactivate(): Promise<void> {
   await server?.stop();
 }
 
-/** While paused, nothing comes by itself; whoever asks is answered. */
+/** While paused, or while something is selected, nothing comes by itself; whoever asks is answered. */
 function quietWhere(pauses: Pauses): Middleware {
   return {
     provideInlineCompletionItems: (document, position, context, token, next) => {
       const automatic = context.triggerKind === InlineCompletionTriggerKind.Automatic;
-      return automatic && pauses.reason(document) !== undefined ? undefined : next(document, position, context, token);
+      const quiet = pauses.reason(document) !== undefined || isSelecting(document);
+      return automatic && quiet ? undefined : next(document, position, context, token);
     },
   };
+}
+
+/** VS Code asks in the placeholders of a snippet, too, and shows nothing of the answer. */
+function isSelecting(document: TextDocument): boolean {
+  const editor = window.activeTextEditor;
+  return editor?.document === document && !editor.selection.isEmpty;
 }
 
 function editing(actions: Actions, previews: Previews, review: Review): Handlers {

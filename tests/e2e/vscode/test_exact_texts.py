@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
 from tests.e2e.vscode.editor import CodeServer, Window, wait_until
 from tests.fake_worker import WorkerLog
 
+SNIPPET = {"call": {"prefix": "zzz", "body": "call(${1:placeholder})", "scope": "python"}}
+
 FILES = ("complete.py", "rewrite.py", "holes.py", "slow.py", "proof.py")
 
 
@@ -19,6 +22,7 @@ FILES = ("complete.py", "rewrite.py", "holes.py", "slow.py", "proof.py")
 def window(open_window: OpenWindow, fake_server: list[str]) -> Window:
     settings = {"dgemma.server.command": fake_server, "dgemma.logLevel": "debug"}
     window = open_window(*(f"vscode/{name}" for name in FILES), settings=settings)
+    (window.folder / ".vscode" / "a.code-snippets").write_text(json.dumps(SNIPPET))
     window.await_status("ready")
     return window
 
@@ -78,6 +82,22 @@ def test_typing_through_a_suggestion_keeps_it(window: Window) -> None:
     window.type("first(")
     window.await_ghost("1, 2)\n    second = third")
     window.press("Escape")
+
+
+def test_nothing_is_computed_for_the_placeholder_of_a_snippet(window: Window, worker_log: WorkerLog) -> None:
+    window.open_file("complete.py")
+    window.go_to(3, 12)
+    window.type(" zzz")
+    window.await_ghost()
+    window.press("Escape", "Control+Space")
+    window.page.locator(".suggest-widget .monaco-list-row.focused", has_text="zzz").wait_for()
+    fills = len(worker_log.entries("fill"))
+    window.press("Enter")
+    wait_until(lambda: b"call(placeholder)" in window.save("complete.py"), "the snippet is not there")
+    window.page.wait_for_timeout(700)
+    assert len(worker_log.entries("fill")) == fills
+    window.type("q")
+    worker_log.await_entries("fill", fills + 1)
 
 
 def rewrite_the_call(window: Window) -> None:
