@@ -46,7 +46,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def code_server(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodeServer]:
-    server = CodeServer(tmp_path_factory.mktemp("code-server"), package)
+    folder = tmp_path_factory.mktemp("code-server")
+    server = CodeServer(folder, package, [folder / "tools"])
     try:
         server.await_start()
         yield server

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +66,44 @@ def test_one_message_with_a_button(
     assert window.buttons == buttons
     assert len(window.notifications) == 1
     the_editor_works(window)
+    window.close()
+
+
+@pytest.fixture
+def pipx(code_server: CodeServer, fake_server: list[str]) -> Iterator[Path]:
+    """One that says what it was asked for, and puts a server where pipx puts programs."""
+    home = code_server.folder
+    installed = home / ".local" / "bin" / "dgemma-lsp"
+    program = home / "tools" / "pipx"
+    server = f'#!/bin/sh\nexec {shlex.join(fake_server)} "$@"\n'
+    script = [
+        "#!/bin/sh",
+        f'echo "$*" > {home / "asked"}',
+        f"mkdir -p {installed.parent}",
+        f"printf %s {shlex.quote(server)} > {installed}",
+        f"chmod +x {installed}",
+    ]
+    program.parent.mkdir()
+    program.write_text("\n".join(script))
+    program.chmod(0o755)
+    yield home / "asked"
+    shutil.rmtree(program.parent)
+    installed.unlink(missing_ok=True)
+
+
+def test_the_server_is_installed_in_a_terminal_and_starts(open_window: OpenWindow, pipx: Path) -> None:
+    window = open_window("vscode/complete.py", settings={})
+    window.await_message("It can be installed with: pipx install dgemma-lsp")
+    assert not pipx.exists(), "nobody has agreed yet"
+    window.choose("Run in Terminal")
+    window.page.locator(".terminal-wrapper.active").first.wait_for()
+    window.await_status("ready")
+    window.picture("installed")
+    assert pipx.read_text() == "install dgemma-lsp\n"
+    window.open_file("complete.py")
+    window.go_to(3, 12)
+    window.type(" ")
+    window.await_ghost("first(1, 2)\n    second = third")
     window.close()
 
 
