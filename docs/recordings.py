@@ -1,4 +1,4 @@
-"""Make the animated recordings, ``docs/vscode.gif`` and ``docs/neovim.svg``, from what tests have seen on the screen.
+"""Make the animated recordings of both editors from what tests have seen on the screen.
 
 ``make recordings`` runs the tours of ``tests/e2e`` and then this. A tour keeps a picture of each key moment, and its
 file's name says what was done; pictures of one name follow each other fast, and the last of them stays.
@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL import Image
 
-DOCS = Path(__file__).parent
-CACHE = DOCS.parent / ".cache"
+ROOT = Path(__file__).parent.parent
+CACHE = ROOT / ".cache"
 
 VSCODE_SHOTS = CACHE / "pictures" / "vscode" / "tour"
 NEOVIM_SHOTS = CACHE / "screens" / "0.12" / "tour"
+
+VSCODE = ROOT / "editors" / "vscode" / "media" / "tour.gif"
+NEOVIM = ROOT / "docs" / "neovim-tour.svg"
 
 MOST_BYTES = 1_000_000
 """Of a recording: people look at README.md on telephones, too."""
@@ -59,8 +62,8 @@ class Camera:
 
 def main() -> None:
     """Make both."""
-    keep(DOCS / "vscode.gif", gif(shots(VSCODE_SHOTS, "png")))
-    keep(DOCS / "neovim.svg", svg(shots(NEOVIM_SHOTS, "svg")))
+    keep(VSCODE, gif(shots(VSCODE_SHOTS, "png")))
+    keep(NEOVIM, svg(shots(NEOVIM_SHOTS, "svg")))
 
 
 def keep(path: Path, recording: bytes) -> None:

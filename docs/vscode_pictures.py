@@ -1,4 +1,4 @@
-"""Draws ``docs/vscode-*.png``: the extension in a real VS Code, with what the bundled model really fills in.
+"""Draws the extension's ``rewrite.png`` and ``holes.png``: a real VS Code, with what the bundled model really fills in.
 
 Run it after ``make vscode``: ``python docs/vscode_pictures.py``. The tests' window does what a user would do.
 """
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent))
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
 
 from tests.e2e.vscode.editor import CodeServer, Window, build_package, chromium, wait_until  # noqa: E402
 
@@ -31,7 +31,8 @@ SETTINGS = {
 
 SIZE = (860, 400)
 
-INVENTORY = DOCS.parent / "fixtures" / "demo_inventory.py"
+MEDIA = ROOT / "editors" / "vscode" / "media"
+INVENTORY = ROOT / "fixtures" / "demo_inventory.py"
 
 HOLE = "⟨fill⟩"
 
@@ -85,7 +86,7 @@ def draw_rewrite(one: Window) -> None:
 
 def keep(one: Window, name: str) -> None:
     one.page.wait_for_timeout(800)  # for what is still moving
-    shutil.copy(one.picture(name), DOCS / f"vscode-{name}.png")
+    shutil.copy(one.picture(name), MEDIA / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,9 @@ def test_conditions_name_context_keys_that_are_set() -> None:
 def test_the_walkthroughs_pages_and_commands_exist() -> None:
     known = {command["command"] for command in CONTRIBUTED["commands"]}
     for step in CONTRIBUTED["walkthroughs"][0]["steps"]:
-        assert (EXTENSION / step["media"]["markdown"]).exists()
+        page = EXTENSION / step["media"]["markdown"]
+        for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text("utf-8")):
+            assert (page.parent / picture).exists()
         assert set(re.findall(r"\(command:([\w.]+)\)", step["description"])) <= known
 
 

@@ -1,4 +1,4 @@
-"""A tour of the plugin with the bundled model; ``docs/neovim.svg`` is made of the screens that are kept here."""
+"""A tour of the plugin with the bundled model; ``docs/recordings.py`` makes an animation of what is kept here."""
 
 from __future__ import annotations
 

@@ -242,6 +242,16 @@ class Window:
           .map(element => getComputedStyle(element, '::after').content).join(' ')"""
         return str(self.page.evaluate(script))
 
+    def in_frames(self, script: str) -> list[str]:
+        """What a script answers in the page and in each that is framed in it."""
+        from playwright.sync_api import Error
+
+        answers = []
+        for frame in self.page.frames:
+            with suppress(Error):  # it has just gone
+                answers.append(str(frame.evaluate(script)))
+        return answers
+
     @property
     def status(self) -> str:
         """What the status bar says to a screen reader."""

@@ -19,7 +19,12 @@ def test_the_extensions_own_checks_pass(script: str, monkeypatch: pytest.MonkeyP
 
 def test_the_package_holds_what_is_used_and_nothing_else(package: Path) -> None:
     names = {name for name in zipfile.ZipFile(package).namelist() if name.startswith("extension/")}
-    assert {"extension/dist/extension.js", "extension/media/icon.png", "extension/LICENSE.txt"} <= names
+    assert {
+        "extension/dist/extension.js",
+        "extension/media/icon.png",
+        "extension/media/tour.gif",
+        "extension/LICENSE.txt",
+    } <= names
     assert not [
         name
         for name in names

@@ -1,4 +1,4 @@
-"""A tour of the extension with the bundled model; ``docs/vscode.gif`` is made of the pictures that are kept here."""
+"""A tour of the extension with the bundled model; ``docs/recordings.py`` makes an animation of what is kept here."""
 
 from __future__ import annotations
 

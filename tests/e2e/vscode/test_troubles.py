@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
-from tests.e2e.vscode.editor import CodeServer, Window
+from tests.e2e.vscode.editor import CodeServer, Window, wait_until
 
 CRASH = "import sys; sys.exit('ModuleNotFoundError: No module named pygls')"
 
@@ -144,10 +144,43 @@ def test_wrong_settings_are_named_and_mended(open_window: OpenWindow, fake_serve
     window.picture("trouble-setting")
 
 
-def test_the_walkthrough_opens(open_window: OpenWindow, fake_server: list[str]) -> None:
-    window = open_window("vscode/complete.py", settings={"dgemma.server.command": fake_server})
+def test_the_walkthrough_opens_and_shows_its_pictures(
+    open_window: OpenWindow, fake_server: list[str]
+) -> None:
+    settings = {"dgemma.server.command": fake_server}
+    window = open_window("vscode/complete.py", settings=settings, size=(1600, 800))
     window.await_status("ready")
     window.command("dgemma: Open the Walkthrough")
-    step = window.page.locator(".gettingStartedContainer", has_text="Fill all holes at once")
-    step.wait_for()
+    steps = window.page.locator(".gettingStartedContainer .getting-started-step")
+    for title, picture in {
+        "Type, and": "tour.gif",
+        "Rewrite a": "rewrite.png",
+        "Fill all": "holes.png",
+    }.items():
+        steps.filter(has_text=title).first.click()
+        wait_until(lambda name=picture: name in pictures(window), f"{picture} is not shown")
     window.picture("walkthrough")
+
+
+def pictures(window: Window) -> str:
+    """Sources of the pictures that are really drawn, in whichever frame."""
+    script = "() => [...document.images].filter(one => one.naturalWidth > 0).map(one => one.src).join(' ')"
+    return " ".join(window.in_frames(script))
+
+
+def test_the_page_of_the_installed_extension_has_no_broken_pictures(
+    open_window: OpenWindow, fake_server: list[str]
+) -> None:
+    window = open_window("vscode/complete.py", settings={"dgemma.server.command": fake_server})
+    window.await_status("ready")
+    window.command("Extensions: Show Installed Extensions")
+    window.page.locator(".extensions-list .extension-list-item", has_text="dgemma").first.click()
+    script = "() => document.querySelectorAll('img').length + ' pictures: ' + document.body.innerText"
+
+    def page() -> str:
+        return next((text for text in window.in_frames(script) if "Nothing is read from" in text), "")
+
+    wait_until(page, "no page is shown")
+    window.picture("extension-page")
+    assert page().startswith("0 pictures")
+    assert page().count("to be seen by the command dgemma: Open the Walkthrough") == 3
