@@ -16,6 +16,10 @@ export class ServerProcess {
     private readonly folder: string | undefined,
   ) {}
 
+  get program(): string {
+    return this.command[0];
+  }
+
   /** Start it; rejects when there is no such program. */
   async start(): Promise<ChildProcess> {
     const [program, ...options] = this.command;

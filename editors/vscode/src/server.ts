@@ -16,6 +16,7 @@ import type { Status } from './status';
 /** What cannot be helped without the user. */
 export type Trouble =
   | { readonly kind: 'missing'; readonly named: string | undefined }
+  | { readonly kind: 'broken'; readonly program: string }
   | { readonly kind: 'crash'; readonly words: string }
   | { readonly kind: 'message'; readonly words: string };
 
@@ -187,7 +188,14 @@ export class Server implements Disposable {
     this.running = undefined;
     await client.dispose().catch(() => undefined);
     this.log.error(`The server could not be started: ${String(error)}`);
-    this.fail(error instanceof Error && 'syscall' in error ? error.message : `The server ${process.obituary()}.`);
+    // Its program was found: what is missing is the interpreter that its first line names.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') this.lament(process.program);
+    else this.fail(error instanceof Error && 'syscall' in error ? error.message : `The server ${process.obituary()}.`);
+  }
+
+  private lament(program: string): void {
+    this.tell({ state: 'error', message: `the Python of ${program} is gone` });
+    this.troubled.fire({ kind: 'broken', program });
   }
 
   private fail(words: string): void {

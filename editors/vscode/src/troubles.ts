@@ -25,12 +25,7 @@ export class Troubles implements Disposable {
 
   /** Offer to install the server, whether or not it has been offered before. */
   offerToInstall(): void {
-    const command = howToInstall();
-    this.ask(`The language server dgemma-lsp is not installed on ${machine()}. It can be installed with: ${command}`, {
-      'Run in Terminal': () => install(command),
-      'Copy Command': () => env.clipboard.writeText(command),
-      'Name Its Command…': () => openSettings('dgemma.server.command'),
-    });
+    this.offer(`The language server dgemma-lsp is not installed on ${machine()}. It can be installed with:`, howToInstall());
   }
 
   /** The user wants it again: what was said before may be said again. */
@@ -42,6 +37,20 @@ export class Troubles implements Disposable {
     for (const one of this.listeners) one.dispose();
   }
 
+  /** An upgrade of Python leaves such programs behind. */
+  private offerToRepair(program: string): void {
+    const what = `${program} cannot be started: the Python that it was installed for is gone.`;
+    this.offer(`${what} It can be installed anew with:`, `${howToInstall()} --force`);
+  }
+
+  private offer(what: string, command: string): void {
+    this.ask(`${what} ${command}`, {
+      'Run in Terminal': () => install(command),
+      'Copy Command': () => env.clipboard.writeText(command),
+      'Name Its Command…': () => openSettings('dgemma.server.command'),
+    });
+  }
+
   private show(trouble: Trouble): void {
     const key = JSON.stringify(trouble);
     if (this.shown.has(key)) return;
@@ -50,6 +59,9 @@ export class Troubles implements Disposable {
       case 'missing':
         if (trouble.named === undefined) this.offerToInstall();
         else this.tellNoProgram(trouble.named);
+        return;
+      case 'broken':
+        this.offerToRepair(trouble.program);
         return;
       case 'crash':
         this.ask(`dgemma: ${trouble.words}`, {

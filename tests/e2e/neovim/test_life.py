@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -44,6 +45,7 @@ def test_a_missing_server_is_told_once_and_typing_goes_on(
 def test_loading_is_shown_and_typing_does_not_wait(open_editor: OpenEditor) -> None:
     editor = open_editor(b"x = 1\n", "--load-delay", "1.5", "--text", "print(x)")
     editor.wait_for_screen("dgemma: loading the model")
+    editor.wait(lambda: "oading" in editor.lua("return vim.lsp.status()"), "what vim.lsp.status tells")
     editor.type("oy = 2<CR>")
     editor.wait(lambda: editor.lines == ["x = 1", "y = 2", ""], "what was typed")
     editor.wait_until_gone("dgemma: loading the model")
@@ -103,9 +105,9 @@ def test_the_server_is_installed_where_the_user_agrees(open_editor: OpenEditor, 
     editor.wait_for_screen("print(x)")
 
 
-def write_script(path: Path, body: str) -> None:
+def write_script(path: Path, body: str, interpreter: str = "/bin/sh") -> None:
     path.parent.mkdir()
-    path.write_text(f"#!/bin/sh\n{body}")
+    path.write_text(f"#!{interpreter}\n{body}")
     path.chmod(0o755)
 
 
@@ -123,6 +125,30 @@ def test_a_server_that_cannot_start_is_told_once_with_what_to_do(
     assert saved(editor) == b"x = 1\ny = 2\n"
     editor.command("checkhealth dgemma")
     assert "failed: No module named pygls" in "\n".join(editor.lines)
+
+
+def test_a_server_whose_python_is_gone_is_told_once_with_what_to_do(
+    open_editor: OpenEditor, saved: Saved, tmp_path: Path, keep: Keep
+) -> None:
+    """As it is after the interpreter was upgraded."""
+    program = tmp_path / "tools" / "dgemma-lsp"
+    write_script(program, "", interpreter="/no/such/python3.11")
+    shutil.copy("/bin/true", tmp_path / "tools" / "pipx")
+    path = f"{program.parent}:/usr/bin:/bin"
+    editor = open_editor(b"x = 1\n", cmd=["dgemma-lsp", "--stdio"], attached=False, path=path)
+    editor.wait_for_screen("the Python of the server is gone; :Dgemma install repairs it")
+    keep(editor, "a server whose Python is gone")
+    editor.type("oy = 2<Esc>")
+    editor.command("edit other.py")
+    editor.settle(0.3)
+    assert said(editor).count("is gone") == 1
+    editor.command("checkhealth dgemma")
+    assert "/no/such/python3.11" in "\n".join(editor.lines)
+    editor.command("buffer edited.py")
+    assert saved(editor) == b"x = 1\ny = 2\n"
+    editor.type(":Dgemma install<CR>")
+    editor.wait_for_screen("Run `pipx install --force dgemma-lsp`?")
+    editor.type("n")
 
 
 def test_a_setting_with_a_wrong_value_is_told_and_the_rest_works(open_editor: OpenEditor) -> None:

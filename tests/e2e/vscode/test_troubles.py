@@ -69,6 +69,22 @@ def test_one_message_with_a_button(
     window.close()
 
 
+def test_a_server_whose_python_is_gone_is_installed_anew(open_window: OpenWindow, tmp_path: Path) -> None:
+    program = tmp_path / "dgemma-lsp"
+    program.write_text("#!/no/such/python3.11\n")
+    program.chmod(0o755)
+    window = open_window("vscode/complete.py", settings={"dgemma.server.command": [str(program)]})
+    window.await_status("failed")
+    message = window.await_message(
+        f"{program} cannot be started: the Python that it was installed for is gone"
+    )
+    assert "pipx install dgemma-lsp --force" in message
+    assert window.buttons == ["Run in Terminal", "Copy Command", "Name Its Command…"]
+    assert len(window.notifications) == 1
+    the_editor_works(window)
+    window.close()
+
+
 @pytest.fixture
 def pipx(code_server: CodeServer, fake_server: list[str]) -> Iterator[Path]:
     """One that says what it was asked for, and puts a server where pipx puts programs."""

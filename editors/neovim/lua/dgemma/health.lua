@@ -58,6 +58,11 @@ local function check_server()
     })
     return
   end
+  local lost = require('dgemma.server').lost_interpreter()
+  if lost then
+    health.error(('%s was installed for %s, which is gone'):format(path, lost), { ':Dgemma install repairs it' })
+    return
+  end
   health.ok(path)
   local command = require('dgemma.server').command_for('--version')
   local version, reason = ask(command)

@@ -5,21 +5,24 @@ local M = {}
 
 local PACKAGE = 'dgemma-lsp'
 
---- The command that installs the server; nil where no installer is found.
+--- The command that installs the server, anew where it is broken; nil where no installer is found.
 ---@return string[]?
 local function command()
+  local package = require('dgemma.server').lost_interpreter() and { '--force', PACKAGE } or { PACKAGE }
   if vim.fn.executable('pipx') == 1 then
-    return { 'pipx', 'install', PACKAGE }
+    return vim.list_extend({ 'pipx', 'install' }, package)
   elseif vim.fn.executable('uv') == 1 then
-    return { 'uv', 'tool', 'install', PACKAGE }
+    return vim.list_extend({ 'uv', 'tool', 'install' }, package)
   end
 end
 
---- What to do when there is no server.
+--- What to do when there is no server that could run.
 ---@return string
 function M.advice()
   local words = command()
-  if words then
+  if words and vim.list_contains(words, '--force') then
+    return 'the Python of the server is gone; :Dgemma install repairs it'
+  elseif words then
     return ('no server; :Dgemma install runs `%s`'):format(table.concat(words, ' '))
   end
   return ('no server; get pipx or uv, then `pipx install %s`'):format(PACKAGE)

@@ -37,12 +37,24 @@ function M.executable()
   end
 end
 
+--- The interpreter that the server's first line names, where it is gone: an upgrade of Python leaves such a server.
+---@return string?
+function M.lost_interpreter()
+  local path = M.executable()
+  local file = path and io.open(path, 'rb')
+  if file then
+    local interpreter = (file:read(1024) or ''):match('^#!%s*(%S+)')
+    file:close()
+    return interpreter and vim.fn.executable(interpreter) == 0 and interpreter or nil
+  end
+end
+
 --- Let a buffer have the server, if there is one.
 ---@param buf integer
 ---@param on_dir fun(root?: string)
 function M.find_root(buf, on_dir)
   local chosen = vim.lsp.config[M.NAME].cmd
-  if type(chosen) == 'function' and not M.executable() then
+  if type(chosen) == 'function' and (not M.executable() or M.lost_interpreter()) then
     messages.say_once(require('dgemma.installer').advice(), vim.log.levels.WARN)
     return
   end
@@ -118,7 +130,8 @@ function M.demand_client(buf)
   local client = M.client(buf)
   if not client then
     local advice = require('dgemma.installer').advice
-    messages.say(M.executable() and 'the server does not run here; see :checkhealth dgemma' or advice())
+    local runs = M.executable() and not M.lost_interpreter()
+    messages.say(runs and 'the server does not run here; see :checkhealth dgemma' or advice())
   end
   return client
 end
