@@ -10,9 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from tests.fake_worker import FAKE_WORKER
+
+INSTRUCTED_SERVER = Path(__file__).parents[1] / "instructed_server.py"
 
 TIMEOUT_SECONDS = 15.0
 
@@ -195,6 +198,11 @@ def server_command(*worker_arguments: str, options: Sequence[str] = ()) -> list[
     """The command line of a server with the fake worker."""
     worker = shlex.join([sys.executable, str(FAKE_WORKER), *worker_arguments])
     return [sys.executable, "-m", "dgemma_lsp.main", "--stdio", "--worker-command", worker, *options]
+
+
+def instructed_server_command() -> list[str]:
+    """The command line of a server that obeys instructions word by word."""
+    return [sys.executable, str(INSTRUCTED_SERVER), *server_command()[3:]]
 
 
 def fake(**answer: Any) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.neovim.conftest import OpenEditor
 from tests.e2e.neovim.editor import Editor
+from tests.lsp.client import instructed_server_command
 
 Saved = Callable[[Editor], bytes]
 Keep = Callable[[Editor, str], None]
@@ -40,6 +41,32 @@ def test_a_rejected_preview_leaves_nothing_behind(open_editor: OpenEditor, saved
     editor.type("<Esc>")
     editor.wait_until_gone("wrongright")
     assert editor.lua("return vim.fn.maparg('<CR>', 'n')") == before
+    assert saved(editor) == FILE
+
+
+def test_an_instruction_is_asked_for_and_sent(open_editor: OpenEditor, saved: Saved, keep: Keep) -> None:
+    """By a model that does what it is told word by word."""
+    editor = open_editor(FILE, cmd=instructed_server_command())
+    editor.type("jjV:Dgemma instruct<CR>")
+    editor.wait_for_screen("Instruction:")
+    keep(editor, "an instruction")
+    editor.type("be right<CR>")
+    editor.wait_for_preview()
+    editor.wait_for_screen("be right")
+    assert saved(editor) == FILE
+    editor.type("<CR>")
+    editor.wait(lambda: "    be right" in editor.lines, "the rewritten line")
+    editor.type("u")
+    assert saved(editor) == FILE
+
+
+def test_no_instruction_is_no_wish(open_editor: OpenEditor, saved: Saved) -> None:
+    editor = open_editor(FILE, cmd=instructed_server_command())
+    editor.command("3Dgemma instruct")
+    editor.wait_for_screen("Instruction:")
+    editor.type("<Esc>")
+    editor.wait_for_lua("require('dgemma').status() == 'dgemma'")
+    assert editor.mode == "n"
     assert saved(editor) == FILE
 
 

@@ -342,18 +342,19 @@ class Window:
         self._pick("Control+p", name)
         self.editor(name).locator(".view-line").first.wait_for()
 
-    def command(self, title: str) -> None:
-        """Run a command from the palette."""
-        self._pick("F1", title)
+    def command(self, title: str, asks: bool = False) -> None:
+        """Run a command from the palette; one that asks puts a question where the palette was."""
+        self._pick("F1", title, asks)
 
-    def _pick(self, key: str, words: str) -> None:
+    def _pick(self, key: str, words: str, stays: bool = False) -> None:
         self.press(key)
         self.page.locator(".quick-input-widget input:focus").wait_for()
         self.page.keyboard.insert_text(words)
         # Until they are filtered, the list holds what was picked lately.
         self.page.locator(".quick-input-list .monaco-list-row.focused", has_text=words).wait_for()
         self.press("Enter")
-        self.page.locator(".quick-input-widget").wait_for(state="hidden")
+        if not stays:
+            self.page.locator(".quick-input-widget").wait_for(state="hidden")
 
     def choose(self, button: str) -> None:
         """A button of a notification."""

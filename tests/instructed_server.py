@@ -1,0 +1,45 @@
+"""A server that is said to have a model which follows instructions: it does what it is told word by word.
+
+No engine of ours follows any yet, but editors ask for instructions and send them: the other end for their tests.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from lsprotocol import types as lsp
+
+from dgemma_lsp import actions, lsp_edits
+from dgemma_lsp.documents import Snapshot
+from dgemma_lsp.main import main
+from dgemma_lsp.regions import Action, Region
+
+offer_rewrites, resolve = actions._rewrites, actions.resolve_code_action
+
+
+async def offer_instructions(ls: Any, document: Snapshot, selected: Region) -> list[lsp.CodeAction]:
+    """Enabled where it is shown as disabled otherwise."""
+    found = [action for action in await offer_rewrites(ls, document, selected) if action.disabled is None]
+    return [*found, lsp_edits.code_action(document, selected, Action.INSTRUCT)]
+
+
+async def obey(ls: Any, action: lsp.CodeAction) -> lsp.CodeAction:
+    """A rewrite, whose text is the instruction."""
+    data: Any = action.data
+    instruction = data.get("instruction")
+    action.data = {**data, "action": "REWRITE"} if data["action"] == "INSTRUCT" else data
+    resolved = await resolve(ls, action)
+    if instruction is not None:
+        assert resolved.edit
+        for change in resolved.edit.document_changes or []:
+            assert isinstance(change, lsp.TextDocumentEdit)
+            for edit in change.edits:
+                assert not isinstance(edit, lsp.SnippetTextEdit)
+                edit.new_text = instruction
+    return resolved
+
+
+if __name__ == "__main__":
+    actions._rewrites, actions.resolve_code_action = offer_instructions, obey
+    sys.exit(main())
