@@ -79,6 +79,51 @@ def test_a_suggestion_comes_while_typing(window: Window) -> None:
     window.await_no_ghost()
 
 
+def test_a_suggestion_is_accepted_by_lines(window: Window) -> None:
+    ghost = ask_for_a_line(window)
+    window.press("Control+End")
+    line = ghost.partition("\n")[0]
+    wait_until(lambda: inserted(window.save(NAME)).rstrip("\n") == line, "no line was accepted")
+
+
+def test_the_alternative_that_is_shown_is_the_one_that_is_accepted(window: Window) -> None:
+    seen = [ask_for_a_line(window)]
+    for _ in range(2):
+        window.press("Alt+]")
+        window.page.wait_for_timeout(700)
+        seen.append(window.ghost)
+    assert len(set(seen)) > 1, "there are no alternatives"
+    window.press("Tab")
+    wait_until(lambda: inserted(window.save(NAME)) == seen[-1], "another one was accepted")
+
+
+@pytest.mark.parametrize("milliseconds", [0, 30, 300])
+def test_giving_up_in_the_middle_leaves_everything_as_it_was(window: Window, milliseconds: int) -> None:
+    window.select(place("item.price * item.count"), place("item.price * item.count", after=True))
+    window.command("dgemma: Rewrite Selection")
+    window.page.wait_for_timeout(milliseconds)
+    window.press("Escape")
+    window.await_status("ready")
+    window.page.wait_for_timeout(700)
+    window.press("Escape")  # of a comparison that was there before the key was
+    window.comparison.wait_for(state="hidden")
+    assert not window.is_dirty(NAME)
+
+
+def test_paused_is_silent_and_the_file_is_what_was_typed(window: Window) -> None:
+    window.command("dgemma: Pause in This Language")
+    window.await_status("paused")
+    window.go_to(*place("self.items[name] = self.items", after=True))
+    window.type("[")
+    window.page.wait_for_timeout(1000)
+    assert window.ghost == ""
+    window.command("dgemma: Resume")
+    window.type("n")
+    window.await_ghost()
+    window.press("Escape")
+    assert inserted(window.save(NAME)) == "[n"
+
+
 def rewrite_something(window: Window) -> None:
     """The model is small: of some selections it makes nothing better."""
     for words in ("len(self.items)", "sorted(self.items)", "item.price * item.count", "self.items.values()"):
