@@ -2,6 +2,9 @@
 
 On held-out packages, some other files of the package are the open tabs: those that the file imports first, then files
 of its folder. The same places are filled with each source of context, on the model alone.
+
+A corpus has no history, so what was edited last is drawn: places of those files and as many others, either anywhere,
+or, as when somebody changes the same thing all over a package, where a name stands that is about to be written.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ import argparse
 import json
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dgemma_lsp.context import BUDGET, Place, similar, within
@@ -22,14 +26,48 @@ TABS = 4
 
 Tabs = Sequence[str]
 
-SOURCES: Mapping[str, Callable[[Place, Tabs], tuple[str, ...]]] = {
-    "nothing": lambda place, tabs: (),
-    "similar pieces": lambda place, tabs: within(BUDGET, similar(place, tabs)),
-    "definitions of names": lambda place, tabs: within(BUDGET, definitions(place, tabs)),
-    "definitions, then similar pieces": lambda place, tabs: within(
-        BUDGET, [*definitions(place, tabs), *similar(place, tabs)]
+EDITS = 6
+_EDITED = 600  # characters around an edited place
+
+
+@dataclass(frozen=True, slots=True)
+class Surrounding:
+    """What else there is.
+
+    Attributes:
+        place: that is filled.
+        tabs: texts of other open documents.
+        edited: pieces of them, around places that were edited last.
+        renamed: the same, with names that are about to be written.
+        elsewhere: the same, of other documents too.
+    """
+
+    place: Place
+    tabs: Tabs
+    edited: Sequence[str]
+    renamed: Sequence[str]
+    elsewhere: Sequence[str]
+
+
+def _pieces(around: Surrounding) -> list[str]:
+    return list(similar(around.place, around.tabs))
+
+
+SOURCES: Mapping[str, Callable[[Surrounding], tuple[str, ...]]] = {
+    "nothing": lambda around: (),
+    "similar pieces": lambda around: within(BUDGET, _pieces(around)),
+    "definitions of names": lambda around: within(BUDGET, definitions(around.place, around.tabs)),
+    "definitions, then similar pieces": lambda around: within(
+        BUDGET, [*definitions(around.place, around.tabs), *_pieces(around)]
     ),
-    "whole documents": lambda place, tabs: tuple(tabs),
+    "whole documents": lambda around: tuple(around.tabs),
+    "edited places, then similar pieces": lambda around: within(BUDGET, [*around.edited, *_pieces(around)]),
+    "places with the same change, then similar pieces": lambda around: within(
+        BUDGET, [*around.renamed, *_pieces(around)]
+    ),
+    "the same, of documents that are not open too": lambda around: within(
+        BUDGET, [*around.elsewhere, *_pieces(around)]
+    ),
 }
 
 
@@ -49,7 +87,7 @@ def definitions(place: Place, tabs: Tabs) -> Iterator[str]:
 
 
 def tabs_of(path: str, text: str, package: Mapping[str, str], rng: random.Random) -> list[str]:
-    """Other files of a package that somebody may have open."""
+    """Other files of a package that somebody may have open, and as many more."""
     imported = set(re.findall(r"^\s*(?:from|import)\s+[\w.]*?(\w+)(?:\s+import|\s*$)", text, re.MULTILINE))
     others = [one for one in package if one != path]
     rng.shuffle(others)
@@ -57,7 +95,20 @@ def tabs_of(path: str, text: str, package: Mapping[str, str], rng: random.Random
     others.sort(
         key=lambda one: (PurePosixPath(one).stem not in imported, PurePosixPath(one).parent != folder)
     )
-    return [package[one] for one in others[:TABS]]
+    return [package[one] for one in others[: 2 * TABS]]
+
+
+def edited(texts: Sequence[str], names: Set[str], rng: random.Random) -> list[str]:
+    """Pieces around places in some texts: where one of some names stands, or, without names, anywhere."""
+    found = []
+    for text in texts:
+        starts = [
+            name.start() for name in re.finditer(r"[^\W\d]\w{2,}", text) if not names or name[0] in names
+        ]
+        if starts:
+            at = rng.choice(starts)
+            found.append(text[max(0, at - _EDITED) : at + _EDITED])
+    return found[:EDITS]
 
 
 def packages(corpus: Path) -> dict[str, dict[str, str]]:
@@ -68,13 +119,19 @@ def packages(corpus: Path) -> dict[str, dict[str, str]]:
     return {name: files for name, files in found.items() if len(files) > TABS}
 
 
-def cases(corpus: Path, count: int) -> Iterator[tuple[MaskedText, str, list[str]]]:
-    """Rests of lines, their truths, and open tabs; the packages take turns."""
+def cases(corpus: Path, count: int) -> Iterator[tuple[MaskedText, str, Surrounding]]:
+    """Rests of lines, their truths, and what else there is; the packages take turns."""
     found, rng = packages(corpus), random.Random(0)
     paths = {name: {text: path for path, text in files.items()} for name, files in found.items()}
-    for case in draw({name: list(texts) for name, texts in paths.items()}, Kind.REST_OF_LINE, count):
-        path = paths[case.package][case.text]
-        yield case.masked, case.truths[0], tabs_of(path, case.text, found[case.package], rng)
+    drawn = draw({name: list(texts) for name, texts in paths.items()}, Kind.REST_OF_LINE, count)
+    for number, case in enumerate(drawn):
+        path, truth, segments = paths[case.package][case.text], case.truths[0], case.masked.segments
+        files = tabs_of(path, case.text, found[case.package], rng)
+        tabs, own = files[:TABS], random.Random(number)
+        names = set(re.findall(r"[^\W\d]\w{2,}", truth))
+        renamed, everywhere = (edited(texts, names, own) if names else [] for texts in (tabs, files))
+        place = Place.at(segments[0] + segments[1], len(segments[0]))
+        yield case.masked, truth, Surrounding(place, tabs, edited(tabs, set(), own), renamed, everywhere)
 
 
 def exact(infiller: Infiller, masked: MaskedText, truth: str, context: tuple[str, ...]) -> bool:
@@ -92,11 +149,10 @@ def main() -> None:
     infiller = Infiller.load()
     hits = dict.fromkeys(SOURCES, 0)
     better, worse = dict.fromkeys(SOURCES, 0), dict.fromkeys(SOURCES, 0)
-    for masked, truth, tabs in cases(arguments.corpus, arguments.count):
-        place = Place.at(masked.segments[0] + masked.segments[1], len(masked.segments[0]))
+    for masked, truth, around in cases(arguments.corpus, arguments.count):
         alone = False
         for name, source in SOURCES.items():
-            hit = exact(infiller, masked, truth, source(place, tabs))
+            hit = exact(infiller, masked, truth, source(around))
             alone = hit if name == "nothing" else alone
             hits[name] += hit
             better[name] += hit and not alone

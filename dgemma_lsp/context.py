@@ -1,7 +1,7 @@
 """What else the model should see: pieces of other open documents that are like the place where it fills.
 
-Of what was tried only this helps (see bench/results/context.md); where names are defined tells a model that copies
-little that pieces with the same names do not tell it.
+Of what was tried only this helps (see bench/results/context.md): where names are defined, and what was edited last,
+tells a model that copies little that pieces with the same names do not tell it. Documents edited last come first.
 
 Pure functions on text. Whoever calls them leaves out documents that are excluded: this module does not know of any.
 """
