@@ -115,7 +115,7 @@ class Snapshot:
         if not isinstance(change, TextDocumentContentChangePartial):
             return change.text, Edit.between(self.text, change.text)
         region = self.region(change.range)
-        text = self.text[: region.start] + change.text + self.text[region.end :]
+        text = "".join((self.text[: region.start], change.text, self.text[region.end :]))
         return text, Edit(region.start, region.end, len(change.text))
 
     def _renamed(self, version: int) -> Snapshot:
