@@ -172,6 +172,8 @@ def said(editor: Editor) -> str:
 
 def test_why_nothing_is_shown_can_be_asked(open_editor: OpenEditor) -> None:
     editor = open_editor(b"x = 1\n", "--text", "print(x)", "--confidence", "0.1")
+    # That the model is loaded would be the last thing said, if it were said after the answer.
+    editor.wait_for_lua("require('dgemma').status() == 'dgemma'")
     editor.type("o")
     editor.wait_for_lua("require('dgemma.status').sentence():find('10%% sure')")
     editor.type("<Esc>:Dgemma status<CR>")
