@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy
 
-CONTEXT, PROMPT, WRITTEN = 2048, 1024, 64
-"""Tokens: of the window, of a prompt at most, of an answer at most."""
+CONTEXT, PROMPT, WRITTEN = 1024, 384, 48
+"""Tokens: of the window; of a prompt at most, as many as the bundled model sees before a hole; of an answer at most."""
 CANDIDATES = 7
 """Answers that are ranked: the likeliest at each step, and sampled ones."""
 TEMPERATURE, TOP = 0.8, 40
@@ -46,29 +46,30 @@ class Peer:
         self._logits: Any = None
         self._length = 0
 
-    def answer(self, prefix: str, suffix: str, seed: int) -> dict[str, Any]:
-        """The rest of the line behind ``prefix``, once as it is and once ranked by what follows, with milliseconds."""
+    def answer(self, prefix: str, suffix: str, seed: int, ranked: bool) -> dict[str, Any]:
+        """The rest of the line behind ``prefix``, with milliseconds; once more ranked by what follows, if asked."""
         begun = time.perf_counter()
         tokens, taken = self._healed(prefix)
         self._read(tokens)
         read, start, known = time.perf_counter(), self._length, self._logits[-1]
         greedy = self._write(taken, None)
         written = time.perf_counter()
-        rng, candidates = numpy.random.default_rng(seed), [greedy]
+        told = {"plain": greedy, "prompt": 1000 * (read - begun), "milliseconds": 1000 * (written - read)}
+        if ranked:
+            candidates = [greedy, *self._candidates(start, known, taken, seed)]
+            best = max(
+                dict.fromkeys(candidates),
+                key=lambda line: self._likelihood(start, known, taken, line, suffix),
+            )
+            told |= {"ranked": best, "ranked milliseconds": 1000 * (time.perf_counter() - read)}
+        return told
+
+    def _candidates(self, start: int, known: Any, taken: bytes, seed: int) -> list[str]:
+        rng, found = numpy.random.default_rng(seed), list[str]()
         for _ in range(CANDIDATES - 1):
             self._rewind(start, known)
-            candidates.append(self._write(taken, rng))
-        best = max(
-            dict.fromkeys(candidates), key=lambda line: self._likelihood(start, known, taken, line, suffix)
-        )
-        ranked = time.perf_counter()
-        return {
-            "plain": greedy,
-            "ranked": best,
-            "prompt": 1000 * (read - begun),
-            "milliseconds": 1000 * (written - read),
-            "ranked milliseconds": 1000 * (ranked - read),
-        }
+            found.append(self._write(taken, rng))
+        return found
 
     def _healed(self, prefix: str) -> tuple[list[int], bytes]:
         """Tokens of the prompt, and the text behind them that must be written first."""
@@ -115,22 +116,20 @@ class Peer:
     def _allowed(self, left: bytes) -> list[int]:
         """Tokens that begin with what is left to spell, or that what is left begins with."""
         first = bisect.bisect_left(self._sorted, (left, -1))
-        found = []
-        for piece, token in self._sorted[first:]:
-            if not piece.startswith(left):
-                break
-            found.append(token)
+        last = bisect.bisect_left(self._sorted, (left + b"\xff" * 8, -1))
+        found = [token for _, token in self._sorted[first:last]]
         shorter = (self._by_piece.get(left[:length]) for length in range(1, len(left)))
         return found + [token for token in shorter if token is not None]
 
     def _choose(self, logits: Any, allowed: list[int] | None, rng: Any) -> int:
-        which = numpy.arange(self._vocabulary) if allowed is None else numpy.array(allowed)
-        values = logits[which].astype(numpy.float64)
-        if rng is None:
-            return int(which[values.argmax()])
-        top = values.argsort()[-TOP:]
-        shares = numpy.exp((values[top] - values[top].max()) / TEMPERATURE)
-        return int(which[rng.choice(top, p=shares / shares.sum())])
+        values = logits if allowed is None else logits[allowed]
+        if rng is None or len(values) == 1:
+            best = int(values.argmax())
+        else:
+            top = numpy.argpartition(values, -min(TOP, len(values)))[-TOP:]
+            shares = numpy.exp((values[top].astype(float) - float(values[top].max())) / TEMPERATURE)
+            best = int(rng.choice(top, p=shares / shares.sum()))
+        return best if allowed is None else allowed[best]
 
     def _likelihood(self, start: int, known: Any, taken: bytes, line: str, suffix: str) -> float:
         """Of a line and of what follows it, in nats."""
@@ -138,10 +137,10 @@ class Peer:
         tokens = self._llama.tokenize(taken + (line + suffix).encode(), add_bos=False, special=False)
         tokens = tokens[: CONTEXT - start]
         self._extend(tokens, every=True)
-        rows = numpy.concatenate((known[None], self._logits[:-1])).astype(numpy.float64)
+        rows = numpy.concatenate((known[None], self._logits[:-1]))
         rows -= rows.max(1, keepdims=True)
         chosen = rows[numpy.arange(len(tokens)), tokens]
-        return float((chosen - numpy.log(numpy.exp(rows).sum(1))).sum())
+        return float((chosen - numpy.log(numpy.exp(rows, out=rows).sum(1))).sum())
 
 
 def _piece(llama_cpp: Any, vocabulary: Any, token: int) -> bytes:

@@ -1,9 +1,9 @@
 """``make bench-peers``: the bundled model beside small autoregressive ones, on the same held-out regions.
 
 Gemma-3-270M and SmolLM2-135M in four bits run in llama.cpp (`peer_worker`, in an environment of its own). They see what
-stands before the hole, write to the end of the line, and are cut where the text behind the hole begins, as drafts are;
-and once more they write seven answers, of which the one counts that makes the text behind it likeliest. All get as many
-threads, and all are timed with their prompt in the cache.
+stands before the hole, write to the end of the line, and are cut where the text behind the hole begins, as drafts are.
+With --ranked they also write seven answers, of which the one counts that makes the text behind it likeliest: that takes
+them many seconds. All get as many threads, and all are timed with their prompt in the cache.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ Answers = dict[str, tuple[str, float]]
 class Peer:
     """A model in a process of its own."""
 
-    def __init__(self, python: Path, name: str, threads: int) -> None:
+    def __init__(self, python: Path, name: str, threads: int, ranked: bool) -> None:
+        self._ranked = ranked
         command = [str(python), "-m", "bench.peer_worker", name, "--threads", str(threads)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._name = PEERS[name]
@@ -50,13 +51,19 @@ class Peer:
         """As it is, and ranked by what follows."""
         (start, end), text = case.spans[0], case.text
         assert self._process.stdin is not None
-        request = {"prefix": text[:start], "suffix": text[end : end + BEHIND], "seed": seed}
+        request = {
+            "prefix": text[:start],
+            "suffix": text[end : end + BEHIND],
+            "seed": seed,
+            "ranked": self._ranked,
+        }
         print(json.dumps(request), file=self._process.stdin, flush=True)
         told = self._told()
-        return {
-            self._name: (cut(told["plain"], case), told["milliseconds"]),
-            f"{self._name}, ranked by the suffix": (cut(told["ranked"], case), told["ranked milliseconds"]),
-        }
+        answers = {self._name: (cut(told["plain"], case), told["milliseconds"])}
+        if self._ranked:
+            ranked = cut(told["ranked"], case), told["ranked milliseconds"]
+            answers[f"{self._name}, ranked by the suffix"] = ranked
+        return answers
 
     def _told(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -130,9 +137,9 @@ def table(found: dict[str, dict[str, dict[str, float]]]) -> str:
     return "\n".join(rows)
 
 
-def _drawn(corpus: Path, count: int) -> Iterator[tuple[Kind, list[Case]]]:
+def _drawn(corpus: Path, kinds: Sequence[Kind], count: int) -> Iterator[tuple[Kind, list[Case]]]:
     files = read_files(corpus / "held_out.jsonl")
-    for kind in KINDS:
+    for kind in kinds:
         yield kind, list(draw(files, kind, count))
 
 
@@ -143,6 +150,10 @@ def main() -> int:
     )
     parser.add_argument("--corpus", type=Path, default=Path(".cache/corpus"))
     parser.add_argument("--count", type=int, default=100, help="cases of each kind")
+    parser.add_argument("--kinds", type=Kind, nargs="+", default=KINDS, metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument(
+        "--ranked", action="store_true", help="rank seven answers of the others by what follows, too"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="file of the results, as JSON")
     arguments = parser.parse_args()
@@ -154,10 +165,11 @@ def main() -> int:
     found: dict[str, dict[str, dict[str, float]]] = {}
     with ExitStack() as stack:
         peers = [
-            stack.enter_context(closing(Peer(arguments.python, name, arguments.threads))) for name in PEERS
+            stack.enter_context(closing(Peer(arguments.python, name, arguments.threads, arguments.ranked)))
+            for name in PEERS
         ]
         answerers = [Ours(arguments.threads), *peers]
-        for kind, cases in _drawn(arguments.corpus, arguments.count):
+        for kind, cases in _drawn(arguments.corpus, arguments.kinds, arguments.count):
             found[str(kind)] = compare(cases, answerers)
     print(table(found))
     if arguments.out:
