@@ -79,7 +79,7 @@ class Automatic:
         min_confidence: 0..1; what the model is less sure of is not shown.
     """
 
-    min_confidence: Annotated[float, Fraction()] = 0.25
+    min_confidence: Annotated[float, Fraction()] = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Proofread:
     """
 
     on_save: Annotated[bool, Flag()] = False
-    confidence: Annotated[float, Fraction()] = 0.71
+    confidence: Annotated[float, Fraction()] = 0.75
 
 
 @dataclass(frozen=True, slots=True)
