@@ -136,8 +136,8 @@ def test_it_fills_a_region_with_the_bundled_model(installed: Installed) -> None:
     answer = json.loads(done.stdout)
     assert answer["engine"]["parameters"] > 1_000_000
     assert answer["steps"] >= 1
-    (alternative,) = answer["alternatives"]
-    assert all(isinstance(fill, str) for fill in alternative["fills"])
+    assert answer["alternatives"]  # a guess or two may stand beside what was denoised
+    assert all(isinstance(fill, str) for each in answer["alternatives"] for fill in each["fills"])
     assert (installed.folder / "shapes.py").read_text("utf-8") == text
 
 
