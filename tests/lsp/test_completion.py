@@ -89,7 +89,7 @@ def test_edits_are_followed_also_behind_a_form_feed(shared: Client) -> None:
 
 
 def test_below_the_gate_an_automatic_completion_is_silent_and_one_asked_for_is_not(shared: Client) -> None:
-    uri = shared.open(LINE + fake(confidence=0.2))
+    uri = shared.open(LINE + fake(confidence=0.1))
     assert shared.complete(uri, 1, 11) == []
     assert len(shared.complete(uri, 1, 11, asked=True)) == 3
 
