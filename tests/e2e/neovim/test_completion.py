@@ -112,7 +112,7 @@ def test_alternatives_are_asked_for_and_cycled(open_editor: OpenEditor, keep: Ke
 
 
 def test_a_guess_that_is_not_sure_comes_only_when_asked_for(open_editor: OpenEditor) -> None:
-    editor = open_editor(b"def f():\n", "--text", "alpha()", "--confidence", "0.2")
+    editor = open_editor(b"def f():\n", "--text", "alpha()", "--confidence", "0.1")
     editor.type("o    ")
     editor.settle(0.8)
     assert "alpha()" not in editor.screen
