@@ -292,7 +292,9 @@ class Infiller:
 
         One region after the other, those before it filled with their guesses: each is then the first one of a text.
         """
-        texts = [copied or "" for copied in copied_texts(task.masked.segments)]
+        first, second, *others = task.masked.segments
+        further = copied_texts((first + second, *others))  # until their turn comes
+        texts = ["", *(copied or "" for copied in further)]
         for number, begun in enumerate(task.healed.begun):
             region = self._opened(task, number, texts, options)
             task.regions.append(region)
@@ -459,9 +461,8 @@ class Infiller:
         """
         if not task.regions:
             return alternatives
-        for fills in alternatives:
-            for region, fill in zip(task.regions, fills, strict=True):
-                self._judge(region, [region.begun + fill.text + region.rest])
+        for region, fills in zip(task.regions, zip(*alternatives, strict=True), strict=True):
+            self._judge(region, list(dict.fromkeys(region.begun + fill.text + region.rest for fill in fills)))
         texts = [fill.text for fill in alternatives[0]]
         for number in [*range(len(texts))] * _ROUNDS if len(texts) > 1 else ():
             texts[number] = self._best(task, number, texts)
