@@ -25,6 +25,7 @@ import torch
 from bench.figures import described, this_machine
 from dgemma_model.infill import FillOptions, Infiller
 from dgemma_model.load import BUNDLED
+from dgemma_model.train.baselines import stop_in_time
 from dgemma_model.train.cases import Case, Kind, draw, read_files
 
 KINDS = (Kind.REST_OF_LINE, Kind.MID_IDENTIFIER, Kind.EXPRESSION, Kind.ARGUMENT_LIST)
@@ -98,9 +99,7 @@ class Ours:
 
 def cut(answer: str, case: Case) -> str:
     """The answer up to what stands behind the hole on its line."""
-    rest = case.text[case.spans[0][1] :].split("\n", 1)[0].strip()
-    stop = answer.find(rest) if rest else -1
-    return answer if stop < 0 else answer[:stop]
+    return stop_in_time(answer, case.text, case.spans[0][1])
 
 
 def compare(cases: Sequence[Case], answerers: Sequence[Any]) -> dict[str, dict[str, float]]:

@@ -30,7 +30,7 @@ def empty(case: Case) -> Sequence[str]:
 
 def most_similar_line(case: Case) -> Sequence[str]:
     """The rest of that line of the file that begins most like the region's; the nearest one above wins."""
-    return [_stop_in_time(_similar(case.text, start), case.text, end) for start, end in case.spans]
+    return [stop_in_time(_similar(case.text, start), case.text, end) for start, end in case.spans]
 
 
 def _similar(text: str, start: int) -> str:
@@ -52,7 +52,7 @@ def _shared(first: str, second: str) -> int:
     return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
 
-def _stop_in_time(answer: str, text: str, end: int) -> str:
+def stop_in_time(answer: str, text: str, end: int) -> str:
     """The answer up to what stands behind the region on its line, as drafts are cut too."""
     rest = text[end:].split("\n", 1)[0].strip()
     stop = answer.find(rest) if rest else -1
@@ -80,7 +80,7 @@ class Bigrams:
 
     def __call__(self, case: Case) -> Sequence[str]:
         """The answer to each region."""
-        return [_stop_in_time(self._continue(case.text[:start]), case.text, end) for start, end in case.spans]
+        return [stop_in_time(self._continue(case.text[:start]), case.text, end) for start, end in case.spans]
 
     def _continue(self, prefix: str) -> str:
         token = (self._tokenizer.encode(prefix[-200:]) or [self._tokenizer.bos_id])[-1]
