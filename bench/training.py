@@ -119,7 +119,7 @@ def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
 
 def measure(recipe: Recipe, steps: int) -> list[Figure]:
     """Tokens a second of both, padding included, and the ratio."""
-    dtype = torch.bfloat16 if recipe.bf16 else torch.float32
+    dtype = recipe.dtype
     network = load(BUNDLED).requires_grad_(True).train()
     given = batches(Tokenizer.from_file(BUNDLED / TOKENIZER), recipe, BEFORE + steps, SHAPE)
     tokens = recipe.rows * (SHAPE.prompt + SHAPE.canvas)

@@ -73,6 +73,11 @@ class Recipe:
     bf16: bool = False
     seed: int = 0
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which matrices are multiplied."""
+        return torch.bfloat16 if self.bf16 else torch.float32
+
     def network(self, vocabulary: int) -> NetworkConfig:
         """The network's shape; the last layer is global, as DiffusionGemma demands."""
         return NetworkConfig(
@@ -207,7 +212,7 @@ def step_losses(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Encoder loss, canvas loss and experts' imbalance of a batch."""
     device = network.embedding.device
-    passes = best_passes(network, batch, torch.bfloat16 if recipe.bf16 else torch.float32)
+    passes = best_passes(network, batch, recipe.dtype)
     with half_precision(device, recipe):
         states = passes.encode()
     canvas = noised(batch, network.config.vocab_size, recipe, generator)
@@ -477,7 +482,7 @@ def main(argv: list[str] | None = None) -> None:
     elif arguments.start:
         run.begin(arguments.start)
     print(f"{parameter_count(run.network) / 1e6:.2f} M parameters, step {run.step}", file=sys.stderr)
-    padded = packed_kind(arguments.device, torch.bfloat16 if arguments.bf16 else torch.float32) is None
+    padded = packed_kind(arguments.device, run.recipe.dtype) is None
     with compiled.layers() if arguments.compile and padded else contextlib.nullcontext():
         run.train()
 
