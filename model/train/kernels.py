@@ -7,7 +7,7 @@ multiplied: bfloat16 by that of `native.HALF`, else float32.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -64,8 +64,14 @@ class _Blend(ctypes.Structure):
     )
 
 
-def call(name: str, kind: str | None, task: ctypes.Structure) -> None:
+def call(name: str, kind: str | None, structure: type[ctypes.Structure], **given: Any) -> None:
     """Run a function of the compiled code.
+
+    Args:
+        name: of the function, without what all begin with.
+        kind: of processor.
+        structure: that it is given.
+        given: its fields: contiguous tensors, numbers and structures; those left out are nothing.
 
     Raises:
         MemoryError: it found none.
@@ -73,8 +79,12 @@ def call(name: str, kind: str | None, task: ctypes.Structure) -> None:
     found = library()
     assert found is not None
     assert kind is not None
-    if not getattr(found, f"dgemma_{name}")(kind.encode(), ctypes.byref(task)):
+    if not getattr(found, f"dgemma_{name}")(kind.encode(), ctypes.byref(_filled(structure, given))):
         raise MemoryError
+
+
+def _filled(structure: type[ctypes.Structure], given: Mapping[str, Any]) -> ctypes.Structure:
+    return structure(**{key: address(one) if isinstance(one, Tensor) else one for key, one in given.items()})
 
 
 def element(kind: str) -> torch.dtype:
@@ -86,7 +96,7 @@ def gated(inner: Tensor, kind: str, d_out: Tensor | None = None) -> Tensor:
     """GELU(first half) × second half of ``inner`` [rows, 2 × width]; with ``d_out``: the gradient there."""
     rows, width = inner.shape[0], inner.shape[1] // 2
     out = inner.new_empty(rows, width) if d_out is None else torch.empty_like(inner)
-    call("gated", kind, _Gated(address(inner), address(d_out), address(out), rows, width))
+    call("gated", kind, _Gated, inner=inner, d_out=d_out, out=out, rows=rows, width=width)
     return out
 
 
@@ -107,27 +117,31 @@ class Attention(torch.autograd.Function):
         Returns:
             [queries, heads, head_dim].
         """
-        kept = [part.contiguous() for part in (query, key, value, ranges)]
-        out, normalisers = torch.empty_like(kept[0]), torch.empty(query.shape[:2])
-        _attend("attention", kind, kept, (out, normalisers))
-        ctx.save_for_backward(*kept, out, normalisers)
+        query, key, value, ranges = (part.contiguous() for part in (query, key, value, ranges))
+        out, normalisers = torch.empty_like(query), torch.empty(query.shape[:2])
+        call("attention", kind, _Attention, **_seen(query, key, value, ranges, out, normalisers))
+        ctx.save_for_backward(query, key, value, ranges, out, normalisers)
         ctx.kind = kind
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """See `forward`."""
-        *kept, out, normalisers = ctx.saved_tensors
-        query, key, value = (torch.empty_like(part) for part in kept[:3])
-        made = (out, normalisers, gradients[0].contiguous(), query, key, value)
-        _attend("attention_back", ctx.kind, kept, made)
+        saved, d_out = ctx.saved_tensors, gradients[0].contiguous()
+        query, key, value = (torch.empty_like(part) for part in saved[:3])
+        made = {"d_query": query, "d_key": key, "d_value": value}
+        call("attention_back", ctx.kind, _Attention, **_seen(*saved), d_out=d_out, **made)
         return query, key, value, None, None
 
 
-def _attend(name: str, kind: str, given: Sequence[Tensor], made: Sequence[Tensor]) -> None:
-    query, key, *_ = given
-    sizes = (len(query), len(key), query.shape[1], key.shape[1], query.shape[2])
-    call(name, kind, _Attention(*map(address, given), *sizes, *map(address, made)))
+def _seen(
+    query: Tensor, key: Tensor, value: Tensor, ranges: Tensor, out: Tensor, normalisers: Tensor
+) -> dict[str, Any]:
+    """What attention is given in both directions."""
+    (queries, heads, size), (keys, kv_heads, _) = query.shape, key.shape
+    sizes = {"queries": queries, "keys": keys, "heads": heads, "kv_heads": kv_heads, "size": size}
+    tensors = {"query": query, "key": key, "value": value, "ranges": ranges}
+    return tensors | sizes | {"out": out, "normalisers": normalisers}
 
 
 class Mixture(torch.autograd.Function):
@@ -182,9 +196,10 @@ class Mixture(torch.autograd.Function):
         d_found, d_weights = torch.empty_like(found), torch.empty_like(weights)
         for rows in ctx.pads:
             d_found[rows].zero_()
-        sizes = (*weights.shape, found.shape[1])
-        given, made = map(address, (found, places, weights)), map(address, (d_out, d_found, d_weights))
-        call("blend_back", kind, _Blend(*given, *sizes, None, *made))
+        tokens, top_k = weights.shape
+        given = {"rows": found, "places": places, "weights": weights, "d_out": d_out}
+        sizes = {"tokens": tokens, "top_k": top_k, "hidden": found.shape[1]}
+        call("blend_back", kind, _Blend, **given, **sizes, d_rows=d_found, d_weights=d_weights)
         d_activated, d_down = torch.empty_like(activated), torch.zeros_like(out_of)
         for expert, rows in slices:
             torch.mm(d_found[rows], out_of[expert], out=d_activated[rows])
@@ -220,10 +235,9 @@ def _slices(counts: list[int]) -> Iterator[tuple[int, slice]]:
 
 
 def _blended(kind: str, rows: Tensor, places: Tensor, weights: Tensor | None, choices: torch.Size) -> Tensor:
-    out = torch.empty(choices[0], rows.shape[1])
-    sizes = (*choices, rows.shape[1])
-    task = _Blend(*map(address, (rows, places, weights)), *sizes, address(out), None, None, None)
-    call("blend", kind, task)
+    (tokens, top_k), hidden = choices, rows.shape[1]
+    out, sizes = torch.empty(tokens, hidden), {"tokens": tokens, "top_k": top_k, "hidden": hidden}
+    call("blend", kind, _Blend, rows=rows, places=places, weights=weights, **sizes, out=out)
     return out
 
 
@@ -240,7 +254,7 @@ def surprise(scores: Tensor, targets: Tensor, weights: Tensor, cap: float) -> Te
         The unweighted losses in nats [rows].
     """
     losses = torch.empty_like(weights)
-    call("surprise", kind_of(scores.dtype), _surprise(scores, targets, weights, cap, losses))
+    call("surprise", kind_of(scores.dtype), _Surprise, **_surprise(scores, targets, weights, cap, losses))
     return losses
 
 
@@ -278,15 +292,21 @@ def thinned_surprise(
     assert states.is_contiguous()
     assert weight.is_contiguous()
     losses, d_states = torch.empty_like(weights), torch.empty_like(states)
-    given = map(address, (states, weight, offsets))
-    made = map(address, (d_states, d_weight))
-    surprise = _surprise(scores, targets, weights, cap, losses)
-    task = _Thinned(surprise, *given, states.shape[1], grain, *made)
-    call("thinned", kind_of(scores.dtype), task)
+    surprise = _filled(_Surprise, _surprise(scores, targets, weights, cap, losses))
+    given = {
+        "states": states,
+        "weight": weight,
+        "offsets": offsets,
+        "hidden": states.shape[1],
+        "grain": grain,
+    }
+    made = {"d_states": d_states, "d_weight": d_weight}
+    call("thinned", kind_of(scores.dtype), _Thinned, surprise=surprise, **given, **made)
     return losses, d_states
 
 
-def _surprise(scores: Tensor, targets: Tensor, weights: Tensor, cap: float, losses: Tensor) -> _Surprise:
+def _surprise(scores: Tensor, targets: Tensor, weights: Tensor, cap: float, losses: Tensor) -> dict[str, Any]:
     assert scores.is_contiguous()
-    given = map(address, (scores, targets, weights))
-    return _Surprise(*given, *scores.shape, cap, losses.data_ptr())
+    rows, vocabulary = scores.shape
+    tensors = {"scores": scores, "targets": targets, "weights": weights, "losses": losses}
+    return tensors | {"rows": rows, "vocabulary": vocabulary, "cap": cap}

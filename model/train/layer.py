@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dgemma_model.native import address
 from dgemma_model.network import Layer
 from dgemma_model.train.kernels import FLOAT, INT, POINTER, Mixture, call, element, fields, gated
 
@@ -96,12 +95,6 @@ class _Combined(ctypes.Structure):
     )
 
 
-def _run(name: str, kind: str, structure: type[ctypes.Structure], **fields: Tensor | float) -> None:
-    """Call compiled code with contiguous tensors, and numbers."""
-    given = {key: address(value) if isinstance(value, Tensor) else value for key, value in fields.items()}
-    call(name, kind, structure(**given))
-
-
 class _Unit(torch.autograd.Function):
     """Rows divided by their root mean square, in the elements' type."""
 
@@ -110,14 +103,14 @@ class _Unit(torch.autograd.Function):
         out = torch.empty(x.shape, dtype=element(kind))
         ctx.save_for_backward(x)
         ctx.kind, ctx.numbers = kind, {"rows": len(x), "hidden": x.shape[1], "eps": eps}
-        _run("unit_rows", kind, _Units, x=x, out=out, **ctx.numbers)
+        call("unit_rows", kind, _Units, x=x, out=out, **ctx.numbers)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (x,), d_out = ctx.saved_tensors, gradients[0].contiguous()
         d_x = torch.empty_like(x)
-        _run("unit_rows", ctx.kind, _Units, x=x, d_out=d_out, d_x=d_x, **ctx.numbers)
+        call("unit_rows", ctx.kind, _Units, x=x, d_out=d_out, d_x=d_x, **ctx.numbers)
         return d_x, None, None
 
 
@@ -141,7 +134,7 @@ class _Apart(torch.autograd.Function):
         ctx.kind, ctx.numbers = kind, {"tokens": tokens, "heads": layer.heads, "kv_heads": layer.kv_heads}
         ctx.numbers |= {"size": size, "shared": int(layer.shared), "eps": layer.eps}
         given = {"projected": projected, "query_norm": query_norm, "key_norm": key_norm, "turn": turn}
-        _run("heads", kind, _Heads, **given, **ctx.numbers, query=query, key=key, value=value)
+        call("heads", kind, _Heads, **given, **ctx.numbers, query=query, key=key, value=value)
         return query, key, value
 
     @staticmethod
@@ -152,7 +145,7 @@ class _Apart(torch.autograd.Function):
         d_projected = torch.empty_like(given["projected"])
         d_query, d_key = torch.zeros_like(given["query_norm"]), torch.zeros_like(given["key_norm"])
         made = {"d_projected": d_projected, "d_query_norm": d_query, "d_key_norm": d_key}
-        _run("heads_back", ctx.kind, _Heads, **given, **ctx.numbers, **made)
+        call("heads_back", ctx.kind, _Heads, **given, **ctx.numbers, **made)
         return d_projected, d_query, d_key, None, None, None
 
 
@@ -181,7 +174,7 @@ class _Absorb(torch.autograd.Function):
         out, normed = torch.empty_like(x), torch.empty_like(y)
         ctx.save_for_backward(out, y, scale)
         ctx.kind, ctx.numbers = kind, {"rows": len(x), "hidden": x.shape[1], "eps": eps}
-        _run("absorb", kind, _Absorbed, x=x, y=y, scale=scale, out=out, normed=normed, **ctx.numbers)
+        call("absorb", kind, _Absorbed, x=x, y=y, scale=scale, out=out, normed=normed, **ctx.numbers)
         return out, normed
 
     @staticmethod
@@ -190,7 +183,7 @@ class _Absorb(torch.autograd.Function):
         given |= {"d_out": gradients[0].contiguous(), "d_normed": gradients[1].contiguous()}
         made = {"d_x": torch.empty_like(given["out"]), "d_y": torch.empty_like(given["y"])}
         made |= {"d_scale": torch.zeros_like(given["scale"])}
-        _run("absorb_back", ctx.kind, _Absorbed, **given, **ctx.numbers, **made)
+        call("absorb_back", ctx.kind, _Absorbed, **given, **ctx.numbers, **made)
         return made["d_x"], made["d_y"], made["d_scale"], None, None
 
 
@@ -214,7 +207,7 @@ class _Combine(torch.autograd.Function):
         ctx.save_for_backward(dense, mixed, *scales.values())
         ctx.kind, ctx.numbers = kind, {"rows": len(x), "hidden": x.shape[1]}
         ctx.numbers |= {"eps": layer.eps, "factor": layer.scalar.item()}
-        _run("combine", kind, _Combined, x=x, dense=dense, mixed=mixed, **scales, **ctx.numbers, out=out)
+        call("combine", kind, _Combined, x=x, dense=dense, mixed=mixed, **scales, **ctx.numbers, out=out)
         return out
 
     @staticmethod
@@ -224,5 +217,5 @@ class _Combine(torch.autograd.Function):
         made = {"d_x": torch.empty_like(d_out)} | {
             f"d_{name}": torch.zeros_like(given[name]) for name in names
         }
-        _run("combine_back", ctx.kind, _Combined, **given, **ctx.numbers, d_out=d_out, **made)
+        call("combine_back", ctx.kind, _Combined, **given, **ctx.numbers, d_out=d_out, **made)
         return *made.values(), None, None
