@@ -94,7 +94,7 @@ def cutting(prefix: Cut, suffix: Cut) -> Iterator[None]:
 def measure(infiller: Infiller, case: Case, score: Score) -> None:
     healed = case.masked.healed()
     truth = infiller.tokenizer.encode(healed.begun[0] + case.truths[0])
-    prompt, opening, _ = infiller.open(healed, case.kind.single_line)
+    prompt, opening, *_ = infiller.open(healed, case.kind.single_line)
     score.likely += infiller.writer.judge(prompt, opening, [truth])
     *_, final = infiller.drafts(case.masked, FillOptions(single_line=case.kind.single_line), lambda: False)
     score.right.append(final.alternatives[0][0].text.rstrip() == case.truths[0].rstrip())

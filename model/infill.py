@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy
 import torch
@@ -35,6 +36,7 @@ from dgemma_model.network import Network
 from dgemma_model.ngrams import CONTEXT, NGrams
 from dgemma_model.parsing import Surroundings, repairs
 from dgemma_model.prompt_cache import PromptCache
+from dgemma_model.renaming import renamings
 from dgemma_model.runner import Prompt, best_runner
 from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTokens
 from dgemma_model.writing import Comparison, Opening, Writer
@@ -49,6 +51,7 @@ _REACH = (
     60_000,
     30_000,
 )  # characters before and behind region 1 from which single tokens may be copied, at least
+_RENAMED = 6  # places like this one with other names, which are said with the names of here
 _BLOCK = (
     16_384  # a longer text before region 1 loses whole blocks: it then begins where it began a key before
 )
@@ -109,6 +112,22 @@ class Draft:
     milliseconds: float
 
 
+class Opened(NamedTuple):
+    """A region of an encoded text.
+
+    Attributes:
+        prompt: the text around it, encoded.
+        opening: what is known of it.
+        echoes: what may be copied although it does not stand anywhere: see `renaming`.
+        encoded: tokens that had to be encoded.
+    """
+
+    prompt: Prompt
+    opening: Opening
+    echoes: Sequence[str]
+    encoded: int
+
+
 @dataclass(slots=True)
 class _Region:
     """A region that is guessed and judged, with the text before it.
@@ -118,6 +137,7 @@ class _Region:
         rest: what stands behind it in its line; with it a text is what the encoder knows best, a line's end.
         prompt: of the text around it.
         opening: what its texts begin with.
+        echoes: see `Opened`.
         likely: logarithms of the probabilities of some texts, `rest` included.
     """
 
@@ -125,6 +145,7 @@ class _Region:
     rest: str
     prompt: Prompt
     opening: Opening
+    echoes: Sequence[str]
     likely: dict[tuple[int, ...], float] = field(default_factory=dict)
 
 
@@ -301,7 +322,7 @@ class Infiller:
             written = self.writer.write(region.prompt, region.opening, _LONGEST_GUESS, cancelled)
             behind = "".join(task.masked.segments[number + 1 :])[len(region.rest) :]
             before = _joined(task.masked.segments, texts, number)
-            found = copies(before, "\n".join((behind, *options.context)), _COPIES)
+            found = copies(before, "\n".join((behind, *options.context, *region.echoes)), _COPIES)
             lines = [region.begun + text for text in found]
             lines += _beginnings(self.tokenizer.decode_lossy(written))
             whole = (text for line in lines for text in ending(line, len(region.begun), region.rest))
@@ -316,13 +337,14 @@ class Infiller:
         healed = MaskedText(segments, masked.present[number:]).healed()
         # With the widths that the canvas will have: the text behind region 1 is then encoded once for both.
         widths = [BUCKETS[0], *(bucket(len(self._piece(text)) + 1) for text in texts[number + 1 :])]
-        prompt, opening, fresh = self.open(healed, options.single_line, options.context, widths)
-        task.encoded += fresh
+        opened = self.open(healed, options.single_line, options.context, widths)
+        task.encoded += opened.encoded
+        prompt = opened.prompt
         if len(masked.present) > 1:  # the cache goes on in the same place
-            cached, prompt = prompt, self.runner.prompt()
-            prompt.copy(cached, cached.length)
+            prompt = self.runner.prompt()
+            prompt.copy(opened.prompt, opened.prompt.length)
         rest = rest_of_line("".join(segments[1:])) if options.single_line else ""
-        return _Region(healed.begun[0], rest, prompt, opening)
+        return _Region(healed.begun[0], rest, prompt, opened.opening, opened.echoes)
 
     def _judge(self, region: _Region, texts: Sequence[str]) -> None:
         """Note how likely some texts of a region are, the rest of its line included."""
@@ -379,20 +401,22 @@ class Infiller:
         single_line: bool,
         context: Sequence[str] = (),
         slots: Sequence[int] | None = None,
-    ) -> tuple[Prompt, Opening, int]:
-        """The encoded prompt of a healed text, what is known of region 1, and the number of tokens encoded for it."""
+    ) -> Opened:
+        """Encode the prompt of a healed text, and look what may be copied into region 1."""
         widths = slots or [BUCKETS[0]] * len(healed.present)
         layout = lay_out(healed, widths, self.tokenizer, self.budget)
         prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
         before, behind = _REACH
         first = healed.segments[0]
         prefix = self._pieces(first[max(0, len(first) - before) // _BLOCK * _BLOCK :])
-        later = (*(text[:behind] for text in healed.segments[1:]), *context)
-        document = Document([prefix, *map(self._pieces, later)])
+        later = [text[:behind] for text in healed.segments[1:]]
+        echoes = renamings(first[-before:] + healed.begun[0], "\n".join((*later, *context)), _RENAMED)
+        said = (packed(self.tokenizer.encode(text)) for text in echoes)
+        document = Document([prefix, *map(self._pieces, (*later, *context)), *said])
         begun, last = healed.begun[0].encode(), prefix[-LONGEST:].tolist()
         copier = Copier.behind(document, last)
         opening = Opening(layout.writing_position, copier, begun, single_line, tuple(last[-CONTEXT:]))
-        return prompt, opening, fresh
+        return Opened(prompt, opening, echoes, fresh)
 
     def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
         """See `Writer.compare`."""

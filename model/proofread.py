@@ -167,7 +167,7 @@ def weighed(
     if not tokens or len(tokens) > _LONGEST:
         return
     masked = MaskedText((page.text[:start], page.text[end:]), ("",), ("",))
-    prompt, opening, _ = infiller.open(masked, single_line=True)
+    prompt, opening, *_ = infiller.open(masked, single_line=True)
     expected = infiller.writer.expect(prompt, opening, tokens)
     found = (
         one

@@ -88,9 +88,9 @@ def bits(mixture: Mixture, comparisons: Sequence[Comparison]) -> float:
 def compare(infiller: Infiller, case: Case) -> list[Comparison]:
     """Every token of a case's first region."""
     healed = case.masked.healed()
-    prompt, opening, _ = infiller.open(healed, single_line=True)
+    opened = infiller.open(healed, single_line=True)
     text = infiller.tokenizer.encode(healed.begun[0] + case.truths[0].rstrip())
-    return infiller.compare(prompt, opening, text)
+    return infiller.compare(opened.prompt, opened.opening, text)
 
 
 def unread(corpus: Path, count: int) -> Files:
