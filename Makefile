@@ -19,7 +19,7 @@ CORPUS ?= .cache/corpus
 MODEL  ?= model/checkpoint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-editors bench-peers recordings settings corpus train counts measure lock clean vsix vscode
+.PHONY: help demo test e2e lint format bench bench-editors bench-peers recordings settings corpus shards train counts measure lock clean vsix vscode
 
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
@@ -32,6 +32,7 @@ help:
 	@echo "make settings  writes the settings into docs/ and both plugins"
 	@echo "make recordings  the READMEs' animated recordings of both editors"
 	@echo "make counts  n-grams of the corpus;  make measure  evaluate and calibrate the checkpoint (long)"
+	@echo "make shards  the corpus in small pieces, to be carried elsewhere"
 	@echo "make train   corpus and training;  make lock  requirements.lock from scratch;  make clean"
 
 demo: $(READY)
@@ -97,6 +98,10 @@ settings: $(READY)
 	$(BIN)/python -m docs.settings
 
 corpus: $(CORPUS)/train.jsonl
+
+# The corpus in five pieces of 10 MB, to be carried to a machine that trains.
+shards: $(READY) $(CORPUS)/train.jsonl
+	$(BIN)/python -m dgemma_model.train.shards pack $(CORPUS)/train.jsonl $(CORPUS)/shards
 
 # What follows a checkpoint: the shares of copying and counts, the meaning of its confidence, the numbers of its card.
 measure: $(READY) $(CORPUS)/train.jsonl
