@@ -34,7 +34,7 @@ from dgemma_model.load import BUNDLED, CONFIG, TOKENIZER, load, parameter_count
 from dgemma_model.mixture import Mixture
 from dgemma_model.network import Network
 from dgemma_model.ngrams import CONTEXT, NGrams
-from dgemma_model.parsing import Surroundings, repairs
+from dgemma_model.parsing import Surroundings, closed, endings, repairs
 from dgemma_model.prompt_cache import PromptCache
 from dgemma_model.renaming import renamings
 from dgemma_model.runner import Prompt, best_runner
@@ -384,16 +384,29 @@ class Infiller:
 
     def _repaired(self, task: _Task, number: int, texts: Sequence[str]) -> list[str]:
         """The likeliest texts of a region with brackets and colons put right, the rest of its line included."""
-        region = task.regions[number]
-        line = _joined(task.masked.segments, texts, number).rsplit("\n", 1)[-1]
-        fixed = line.removesuffix(region.begun)
+        region, before = task.regions[number], _joined(task.masked.segments, texts, number)
+        line = before.rsplit("\n", 1)[-1]
+        fixed, behind = line.removesuffix(region.begun), "".join(task.masked.segments[number + 1 :])
         found: dict[str, None] = {}
         for tokens in heapq.nlargest(_REPAIRED, region.likely, key=lambda text: region.likely[text]):
             text = self.tokenizer.decode_lossy(tokens).removesuffix(region.rest)
-            if "\n" not in text:
-                mended = repairs(fixed + text, len(line), region.rest)
-                found |= dict.fromkeys(whole.removeprefix(fixed) + region.rest for whole in mended)
-        return list(found)
+            above, newline, last = text.rpartition("\n")
+            if newline:
+                mended = [above + newline + whole for whole in repairs(last, 0, "")]
+            else:
+                mended = [
+                    whole.removeprefix(fixed) for whole in repairs(fixed + text, len(line), region.rest)
+                ]
+            mended += closed(before, text)
+            if not region.opening.single_line:
+                mended += endings(before.removesuffix(region.begun), text, behind)
+            found |= dict.fromkeys(whole + region.rest for whole in mended)
+        return self._parsing(task, number, list(found), texts)
+
+    def _parsing(self, task: _Task, number: int, found: Sequence[str], texts: Sequence[str]) -> list[str]:
+        """Those of some texts of a region that leave the fewest syntax errors."""
+        errors = [self._errors(task, number, self.tokenizer.encode(text), texts) for text in found]
+        return [text for text, count in zip(found, errors, strict=True) if count == min(errors)]
 
     def open(
         self,

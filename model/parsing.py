@@ -8,7 +8,7 @@ with each of them. Pure functions on text.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +21,11 @@ _FARTHEST = 12_000  # characters before and behind the regions that are looked a
 # A line at the margin with which a statement begins: no clause of one that began before, no bracket, no comment.
 _STATEMENT = re.compile(r"^(?!(?:el(?:se|if)|except|finally)\b)[A-Za-z_@]", re.MULTILINE)
 _OPENING, _CLOSING = "([{", ")]}"
+_DOCSTRING = '"""'
+_OPENERS = 3  # brackets behind which a line may be meant to end
+_HEADERS = 4  # lines that may be meant to stand before what is indented
+_INDENT = 4  # columns
+_SIGN = re.compile(r"""\"{3}|'{3}|\\.|[\"'()\[\]{}\n#]""")
 _HEADER = re.compile(r"\s*(?:async\s+)?(?:def|class|if|elif|else|for|while|with|try|except|finally)\b")
 
 
@@ -105,6 +110,25 @@ def _ending(behind: str) -> str:
     return near if match is None else near[: match.start()]
 
 
+def endings(before: str, text: str, after: str) -> list[str]:
+    """What a text of whole lines may be meant to go on with, where it does not fit to what stands behind it.
+
+    It is told to close what it, or the text before it, has opened and what nothing behind it closes; and to end with a
+    line under which one may indent, as others do in the text before.
+    """
+    stack = _open(_beginning(before) + text)
+    wanted = _unmatched(_ending(after))
+    extra = list(reversed(stack[len(wanted) :]))
+    closed = [text]
+    if extra:
+        own = "".join(f"\n{opened.indent}{opened.closer}" for opened in extra)
+        closed += [text + "".join(opened.closer for opened in extra), text + own, text + own + ":"]
+    found = closed[1:]
+    for one in closed:
+        found += [f"{one}\n{header}" for header in _headers(before, one, after)]
+    return found
+
+
 def repairs(line: str, least: int, rest: str) -> list[str]:
     """What may be meant by a line that does not parse: with signs that lack, or without those too many.
 
@@ -120,13 +144,99 @@ def repairs(line: str, least: int, rest: str) -> list[str]:
     found = [line[: signs.excess] + signs.quote + kept]
     if rest:
         return [text for text in dict.fromkeys(found) if text != line]
+    found += [line[: at + 1] for at in _openers(line, least)]
     if header and not found[0].rstrip().endswith(":"):
         found.insert(0, found[0] + ":")
-    if not header and line.endswith(":") and len(line) > least:
+    if line.endswith(":") and len(line) > least:
         found.append(line[:-1])
     if signs.open and signs.open[0] >= least:
         found.append(line[: signs.open[0]].rstrip())
     return [text for text in dict.fromkeys(found) if text != line and len(text) >= least]
+
+
+def closed(before: str, text: str) -> list[str]:
+    """A text with the end of the docstring that it stands in, or without one that it has too many."""
+    if _DOCSTRING in text:
+        return [text.replace(_DOCSTRING, "")]
+    return [text + _DOCSTRING] if before.count(_DOCSTRING) % 2 else []
+
+
+def _openers(line: str, least: int) -> list[int]:
+    """Where the first brackets behind ``least`` characters are opened."""
+    return [match.start() for match in re.finditer(r"[(\[{]", line) if match.start() >= least][:_OPENERS]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A bracket or a long text that is open, and the indentation of its line."""
+
+    closer: str
+    indent: str
+
+
+def _open(text: str) -> list[_Opened]:
+    """What is open at a text's end, the outermost first."""
+    stack, quote = list[_Opened](), ""
+    for at, sign in _signs(text):
+        indent = _indent(text[text.rfind("\n", 0, at) + 1 :])
+        if sign in _OPENING:
+            stack.append(_Opened(_CLOSING[_OPENING.index(sign)], indent))
+        elif sign in _CLOSING:
+            stack = stack[:-1] if stack and stack[-1].closer == sign else stack
+        else:
+            quote = "" if quote else sign
+    return [*stack, _Opened(quote, "")] if quote else stack
+
+
+def _unmatched(text: str) -> str:
+    """The brackets that a text closes and does not open."""
+    stack, found = "", ""
+    for _, sign in _signs(text):
+        if sign in _OPENING:
+            stack += sign
+        elif sign in _CLOSING:
+            stack, found = (stack[:-1], found) if stack else (stack, found + sign)
+    return found
+
+
+def _signs(text: str) -> Iterator[tuple[int, str]]:
+    """Brackets outside of strings and comments, and where strings of several lines begin and end."""
+    within = ""  # what ends it
+    for match in _SIGN.finditer(text):
+        sign = match[0]
+        if sign == "\n":
+            within = within if len(within) == 3 else ""
+        elif within:
+            if sign == within:
+                within = ""
+                if len(sign) == 3:
+                    yield match.start(), sign
+        elif sign[0] in "\"'":
+            within = sign
+            if len(sign) == 3:
+                yield match.start(), sign
+        elif sign == "#":
+            within = "\n"
+        elif sign in _OPENING + _CLOSING:
+            yield match.start(), sign
+
+
+def _headers(before: str, text: str, after: str) -> list[str]:
+    """Lines that begin a block, from the text before, where a text's last line stands left of the line behind it."""
+    below = next((line for line in after.split("\n")[1:] if line.strip()), "")
+    last = (before[before.rfind("\n") + 1 :] + text).rsplit("\n", 1)[-1]
+    wanted = _indent(below)[:-_INDENT]
+    if len(_indent(last)) > len(wanted) or last.rstrip().endswith(":") or not below:
+        return []
+    lines = reversed(before[-_FARTHEST:].split("\n"))
+    fitting = (
+        line for line in lines if _HEADER.match(line) and line.endswith(":") and _indent(line) == wanted
+    )
+    return list(dict.fromkeys(fitting))[:_HEADERS]
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 @dataclass(frozen=True, slots=True)
