@@ -145,6 +145,8 @@ def repairs(line: str, least: int, rest: str) -> list[str]:
     if rest:
         return [text for text in dict.fromkeys(found) if text != line]
     found += [line[: at + 1] for at in _openers(line, least)]
+    if header and kept and line.endswith(":"):
+        found.insert(0, line[:-1] + kept + ":")
     if header and not found[0].rstrip().endswith(":"):
         found.insert(0, found[0] + ":")
     if line.endswith(":") and len(line) > least:

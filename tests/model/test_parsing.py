@@ -65,6 +65,7 @@ def test_any_text_can_be_looked_at(text: str) -> None:
         ("from a import (", 8, "", ["from a import ()", "from a import"]),
         ("assert a:", 7, "", ["assert a"]),
         ("if a:", 3, "", ["if a"]),
+        ("if f(a:", 6, "", ["if f(a):", "if f(a:)", "if f(a"]),
         ("x = f(a, g(b), [c], {d})", 4, "", ["x = f(", "x = f(a, g(", "x = f(a, g(b), ["]),
         ("else", 4, "", ["else:"]),
     ],
