@@ -117,7 +117,7 @@ $(CORPUS)/train.jsonl: $(READY)
 	$(BIN)/python -m dgemma_model.train.corpus --out $(CORPUS)
 
 train: $(READY) $(CORPUS)/train.jsonl
-	$(BIN)/python -m dgemma_model.train.train --corpus $(CORPUS) $(ARGS)
+	$(BIN)/python -m dgemma_model.train.train --corpus $(CORPUS)/train.jsonl $(ARGS)
 
 # The stamp: made once, and again when the dependencies change.
 $(READY): pyproject.toml requirements.lock $(wildcard model/native/*)
