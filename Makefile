@@ -116,6 +116,7 @@ counts: $(READY) $(CORPUS)/train.jsonl
 $(CORPUS)/train.jsonl: $(READY)
 	$(BIN)/python -m dgemma_model.train.corpus --out $(CORPUS)
 
+# One process computes on one core: ARGS="--processes 2" uses two.
 train: $(READY) $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.train --corpus $(CORPUS)/train.jsonl $(ARGS)
 

@@ -1,6 +1,7 @@
 """Train the bundled checkpoint: ``python -m dgemma_model.train.train --minutes 60``.
 
-The same script runs on one CPU or one GPU, for a given time, and goes on from its last state where there is one.
+The same script runs on one GPU, or on a CPU in one process or several (`parallel`), for a given time, and goes on from
+its last state where there is one; what several processes have stored, any number can go on from.
 Each step: encode the prompts, noise the canvases (t ~ U(0, 1), a share of them fully; uniform replacement, as
 DiffusionGemma has no mask token), denoise them, some of the time a second time with the first answer as
 self-conditioning, and add the encoder's next-token loss. The learning rate warms up, stays, and falls to zero in the
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor
 
 from dgemma_model.config import NetworkConfig
+from dgemma_model.errors import ModelError
 from dgemma_model.layout import LAYOUT_KEY, Budget
 from dgemma_model.load import CONFIG, load, parameter_count, save
 from dgemma_model.network import Experts, Network
@@ -35,6 +37,7 @@ from dgemma_model.train import compiled
 from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
 from dgemma_model.train.loss import capped_cross_entropy
 from dgemma_model.train.muon import Muon
+from dgemma_model.train.parallel import Group, work_together
 from dgemma_model.train.passes import Passes, best_passes, packed_kind
 
 
@@ -43,7 +46,7 @@ class Recipe:
     """Everything that decides what is trained, apart from the time it gets.
 
     Attributes:
-        rows: of a batch.
+        rows: of a batch; each process has batches of its own.
         matrix_lr, other_lr: peak learning rates of Muon and of AdamW.
         warmup: steps.
         fully_noised: share of canvases with t = 1, where serving begins.
@@ -131,11 +134,24 @@ def optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
 
 
 class Stream:
-    """Endless rows from a corpus, in a seeded order that survives a restart."""
+    """Endless rows from a corpus, in a seeded order that survives a restart.
 
-    def __init__(self, corpus: Path, tokenizer: Tokenizer, recipe: Recipe, shape: Shape) -> None:
+    Attributes:
+        files: how many the group has read of that order; each of its members reads one of the next ``members``.
+    """
+
+    def __init__(
+        self,
+        corpus: Path,
+        tokenizer: Tokenizer,
+        recipe: Recipe,
+        shape: Shape,
+        member: int = 0,
+        members: int = 1,
+    ) -> None:
         self._lines = _offsets(corpus)
         self._corpus, self._tokenizer, self._recipe, self._shape = corpus, tokenizer, recipe, shape
+        self._member, self._members = member, members
         self.files = 0
 
     def restart(self, seed: int) -> None:
@@ -145,7 +161,7 @@ class Stream:
     def batches(self) -> Iterator[Batch]:
         """Batches of rows, shuffled among some hundred files."""
         pool: list[Row] = []
-        rng = random.Random(f"{self._recipe.seed} {self.files}")
+        rng = random.Random(f"{self._recipe.seed} {self.files + self._member}")
         for row in self._rows(rng):
             pool.append(row)
             if len(pool) >= 64 * self._recipe.rows:
@@ -156,17 +172,22 @@ class Stream:
     def _rows(self, rng: random.Random) -> Iterator[Row]:
         cutter = Cutter(rng)
         maker = RowMaker(self._tokenizer, self._shape, rng)
+        for text in self.texts():
+            for spans in cutter.cuts(text, 1 + len(text) // self._recipe.characters_per_row):
+                row = maker.row(text, spans)
+                if row is not None:
+                    yield row
+
+    def texts(self) -> Iterator[str]:
+        """The files that this member reads."""
         with self._corpus.open("rb") as file:
             while True:
-                epoch, index = divmod(self.files, len(self._lines))
+                epoch, index = divmod(self.files + self._member, len(self._lines))
                 order = _order(self._lines, self._recipe.seed, epoch)
                 file.seek(order[index])
                 text = json.loads(file.readline())["text"]
-                self.files += 1
-                for spans in cutter.cuts(text, 1 + len(text) // self._recipe.characters_per_row):
-                    row = maker.row(text, spans)
-                    if row is not None:
-                        yield row
+                self.files += self._members
+                yield text
 
 
 def read_last(corpus: Path, seed: int, count: int) -> list[tuple[str, str]]:
@@ -201,10 +222,10 @@ class Losses:
     canvas: float = 0.0
     imbalance: float = 0.0
 
-    def add(self, encoder: Tensor, canvas: Tensor, imbalance: Tensor, decay: float) -> None:
+    def add(self, encoder: float, canvas: float, imbalance: float, decay: float) -> None:
         """Take another step in; ``decay`` is the weight of what was before."""
         for name, value in (("encoder", encoder), ("canvas", canvas), ("imbalance", imbalance)):
-            setattr(self, name, decay * getattr(self, name) + (1 - decay) * value.item())
+            setattr(self, name, decay * getattr(self, name) + (1 - decay) * value)
 
 
 def step_losses(
@@ -300,18 +321,28 @@ def schedule(step: int, recipe: Recipe, elapsed: float, minutes: float, cooldown
 
 
 class Run:
-    """A training run and its state on disk."""
+    """A training run and its state on disk; one of several processes that differ in rows and noise only.
 
-    def __init__(self, arguments: argparse.Namespace, recipe: Recipe) -> None:
-        self.arguments, self.recipe = arguments, recipe
+    Attributes:
+        step: how many were made, in earlier runs too, like `tokens` and `seconds`.
+        tokens: that all processes have read together.
+        seconds: that they have taken, all added up.
+        minutes: since this run's start, as the processes agreed on in the last step: all have to stop in the same one.
+        losses: means over the processes.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, recipe: Recipe, group: Group | None = None) -> None:
+        self.arguments, self.recipe, self.group = arguments, recipe, group or Group()
         self.tokenizer = Tokenizer.from_file(arguments.tokenizer)
         self.network = Network(recipe.network(self.tokenizer.vocab_size))
         initialise(self.network, recipe.seed)
         self.network.to(arguments.device).train()
         self.optimizers = optimizers(self.network, recipe)
-        self.stream = Stream(arguments.corpus, self.tokenizer, recipe, SHAPE)
+        self.stream = Stream(
+            arguments.corpus, self.tokenizer, recipe, SHAPE, self.group.rank, self.group.size
+        )
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.step, self.tokens, self.seconds = 0, 0, 0.0
+        self.step, self.tokens, self.seconds, self.minutes = 0, 0, 0.0, 0.0
         self.made = 0  # steps since the start of this process
         self.losses = Losses()
 
@@ -334,7 +365,12 @@ class Run:
         self.stream.restart(self.tokens)
 
     def store(self, path: Path) -> None:
-        """Write everything needed to go on, by way of a temporary file: a stop in the middle loses nothing."""
+        """Write everything needed to go on, by way of a temporary file: a stop in the middle loses nothing.
+
+        Only the process that leads does; the others' noise and place in the corpus follow from its own.
+        """
+        if not self.group.leads:
+            return
         state = {
             "network": self.network.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -350,7 +386,9 @@ class Run:
         os.replace(temporary, path)
 
     def export(self, folder: Path) -> None:
-        """Write the network as a DiffusionGemma repository."""
+        """Write the network as a DiffusionGemma repository, if this is the process that leads."""
+        if not self.group.leads:
+            return
         extra = {
             "pad_token_id": self.tokenizer.pad_id,
             "eos_token_id": self.tokenizer.end_id,
@@ -372,48 +410,61 @@ class Run:
 
     def train(self) -> None:
         """Train until the time is up."""
-        arguments, begun = self.arguments, time.monotonic()
-        stored, cooling, before = begun, False, self.seconds
+        arguments, begun, before = self.arguments, time.monotonic(), self.seconds
+        stored, cooling = 0.0, False
         state = arguments.state / "state.pt"
+        self._draw_apart()
         for batch in self.stream.batches():
-            now = time.monotonic()
-            elapsed = (now - begun) / 60
-            if elapsed >= arguments.minutes:
+            if self.minutes >= arguments.minutes:
                 break
-            if not cooling and arguments.cooldown and elapsed >= arguments.minutes - arguments.cooldown:
+            if not cooling and arguments.cooldown and self.minutes >= arguments.minutes - arguments.cooldown:
                 cooling = True
                 self.store(state)
-            if not cooling and now - stored > 60 * arguments.every:
+            if not cooling and self.minutes - stored > arguments.every:
                 self.store(state)
-                stored = now
+                stored = self.minutes
             if self.made == _SETTLED:
                 settle()
-            self._one_step(
-                batch, schedule(self.step, self.recipe, elapsed, arguments.minutes, arguments.cooldown)
-            )
-            self.seconds = before + time.monotonic() - begun
+            now = time.monotonic()
+            self._one_step(batch, begun)
+            self.seconds = before + 60 * self.minutes * self.group.size
             self._report(time.monotonic() - now)
         if not cooling:
             self.store(state)
         self.export(arguments.out)
 
-    def _one_step(self, batch: Batch, factor: float) -> None:
-        encoder, canvas, imbalance = step_losses(self.network, batch, self.recipe, self.generator)
-        (encoder + canvas + self.recipe.imbalance * imbalance).backward()
-        for optimizer, peak in zip(
-            self.optimizers, (self.recipe.matrix_lr, self.recipe.other_lr), strict=True
-        ):
+    def _draw_apart(self) -> None:
+        """Give each process noise of its own; the one that leads goes on with what it has."""
+        if not self.group.leads:
+            common = int(torch.randint(2**62, (), generator=self.generator))
+            self.generator.manual_seed(common + self.group.rank)
+
+    def _one_step(self, batch: Batch, begun: float) -> None:
+        arguments, recipe = self.arguments, self.recipe
+        factor = schedule(self.step, recipe, self.minutes, arguments.minutes, arguments.cooldown)
+        encoder, canvas, imbalance = step_losses(self.network, batch, recipe, self.generator)
+        (encoder + canvas + recipe.imbalance * imbalance).backward()
+        self._agree(batch, (encoder, canvas, imbalance), (time.monotonic() - begun) / 60)
+        for optimizer, peak in zip(self.optimizers, (recipe.matrix_lr, recipe.other_lr), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = peak * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.losses.add(encoder, canvas, imbalance, min(0.98, self.made / (self.made + 1)))
         self.step, self.made = self.step + 1, self.made + 1
-        self.tokens += int(batch.lengths.sum()) + int((batch.group >= 0).sum())
+
+    def _agree(self, batch: Batch, losses: tuple[Tensor, Tensor, Tensor], minutes: float) -> None:
+        """Go on with the gradients, losses, tokens and time of all processes."""
+        tokens = int(batch.lengths.sum()) + int((batch.group >= 0).sum())
+        figures = [*(loss.item() for loss in losses), tokens, minutes]
+        encoder, canvas, imbalance, tokens_of_each, self.minutes = self.group.average(
+            list(self.network.parameters()), figures
+        )
+        self.losses.add(encoder, canvas, imbalance, min(0.98, self.made / (self.made + 1)))
+        self.tokens += round(tokens_of_each * self.group.size)
 
     def _report(self, seconds: float) -> None:
-        if self.step % 20 == 0:
-            rows = self.recipe.rows * (SHAPE.prompt + SHAPE.canvas)
+        if self.step % 20 == 0 and self.group.leads:
+            rows = self.group.size * self.recipe.rows * (SHAPE.prompt + SHAPE.canvas)
             losses = self.losses
             print(
                 f"step {self.step}  {self.tokens / 1e6:.2f} M tokens  {rows / seconds:.0f} tokens/s  "
@@ -459,7 +510,13 @@ def main(argv: list[str] | None = None) -> None:
         "--cooldown", type=float, default=0.0, help="minutes at the end in which the rate falls"
     )
     parser.add_argument("--every", type=float, default=5.0, help="minutes between stored states")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="each makes batches of its own and all take the same steps: on a CPU, one for each core is fastest",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--bf16",
@@ -473,15 +530,26 @@ def main(argv: list[str] | None = None) -> None:
         help="compile the layers of padded rows: those on a GPU",
     )
     arguments = parser.parse_args(argv)
+    if arguments.processes < 1 or (arguments.processes > 1 and arguments.device != "cpu"):
+        parser.error("--processes must be 1, or more on a CPU")
+    try:
+        work_together(work, arguments, arguments.processes)
+    except ModelError as error:
+        sys.exit(str(error))
+
+
+def work(group: Group, arguments: argparse.Namespace) -> None:
+    """Train as the command line says, as one of a group."""
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
-    run = Run(arguments, Recipe(bf16=arguments.bf16))
+    run = Run(arguments, Recipe(bf16=arguments.bf16), group)
     state = arguments.state / "state.pt"
     if state.exists():
         run.resume(state)
     elif arguments.start:
         run.begin(arguments.start)
-    print(f"{parameter_count(run.network) / 1e6:.2f} M parameters, step {run.step}", file=sys.stderr)
+    if group.leads:
+        print(f"{parameter_count(run.network) / 1e6:.2f} M parameters, step {run.step}", file=sys.stderr)
     padded = packed_kind(arguments.device, run.recipe.dtype) is None
     with compiled.layers() if arguments.compile and padded else contextlib.nullcontext():
         run.train()

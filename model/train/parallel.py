@@ -1,0 +1,129 @@
+"""Training in several processes of one machine, each with rows of its own, so that every core has work.
+
+Each process holds the whole network and computes the gradients of its own rows; all go on with the mean of them, and so
+have the same weights after every step. They meet in a file and talk over this machine's loopback. This module knows
+nothing of rows, losses or optimizers.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.distributed import FileStore, ProcessGroupGloo, Store  # type: ignore[attr-defined]
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
+
+from dgemma_model.errors import ModelError
+
+PATIENCE = timedelta(minutes=30)
+"""How long a process waits for one that lives and does nothing; one that ends is noticed at once."""
+
+T = TypeVar("T")
+
+
+class Group:
+    """The processes that train together, as one of them sees them; one alone unless a connection is given.
+
+    Attributes:
+        rank: of this process among them.
+        size: how many they are.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1, connection: ProcessGroupGloo | None = None) -> None:
+        self.rank, self.size = rank, size
+        self._connection = connection
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes and reports."""
+        return self.rank == 0
+
+    def average(self, parameters: Sequence[Tensor], figures: Sequence[float]) -> list[float]:
+        """Replace gradients by their mean over all processes; a parameter that none has used keeps none.
+
+        Args:
+            parameters: on a CPU, float32, the same in all processes.
+            figures: a few numbers of this process.
+
+        Returns:
+            The figures' means over all processes, equal in each of them; rounded to float32.
+
+        Raises:
+            ModelError: another process has ended.
+        """
+        if self._connection is None:
+            return list(figures)
+        used = [float(parameter.grad is not None) for parameter in parameters]
+        gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
+        flat = torch.cat([*(one.flatten() for one in gradients), torch.tensor([*used, *figures])])
+        self._add_up(self._connection, flat)
+        sizes = [parameter.numel() for parameter in parameters]
+        *means, shares, agreed = flat.div_(self.size).split([*sizes, len(used), len(figures)])
+        for parameter, mean, share in zip(parameters, means, shares.tolist(), strict=True):
+            parameter.grad = mean.view_as(parameter) if share else None
+        found: list[float] = agreed.tolist()
+        return found
+
+    @staticmethod
+    def _add_up(connection: ProcessGroupGloo, flat: Tensor) -> None:
+        try:
+            connection.allreduce([flat]).wait()  # type: ignore[attr-defined]
+        except RuntimeError as error:
+            raise ModelError("Another process of this training has ended, or no longer answers.") from error
+
+
+def member(store: Store, rank: int, size: int, patience: timedelta = PATIENCE) -> Group:
+    """Join a group; returns when all its members have met in the store."""
+    return Group(rank, size, ProcessGroupGloo(store, rank, size, patience))
+
+
+def work_together(work: Callable[[Group, T], None], given: T, processes: int) -> None:
+    """Do the same work in so many new processes, or in this one where one is enough, and wait for them.
+
+    Args:
+        work: a function of a module, as it is looked up there by its name.
+        given: to each; it is pickled.
+        processes: how many; when one fails or this one is interrupted, the others are ended.
+
+    Raises:
+        ModelError: one of them has failed.
+    """
+    if processes == 1:
+        work(Group(), given)
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        meeting = str(Path(folder) / "meeting")
+        context = start_processes(_join, (work, given, processes, meeting), processes, join=False)
+        try:
+            while not context.join():
+                pass
+        except ProcessRaisedException as error:
+            sys.stderr.write(f"{error}\n")  # its traceback
+            reason = str(error).strip().rpartition("\n")[2]
+            raise ModelError(f"Process {error.error_index} of the training failed: {reason}") from error
+        except ProcessExitedException as error:
+            ending = error.signal_name or f"status {error.exit_code}"
+            raise ModelError(f"Process {error.error_index} of the training was ended by {ending}.") from error
+        finally:
+            for process in context.processes:
+                process.terminate()
+
+
+def _join(rank: int, work: Callable[[Group, T], None], given: T, size: int, meeting: str) -> None:
+    _stay_on_this_machine()
+    work(member(FileStore(meeting, size), rank, size), given)
+
+
+def _stay_on_this_machine() -> None:
+    """Let gloo listen on the loopback only, where it has a name; gloo itself would take the host's address."""
+    names = {name for _, name in socket.if_nameindex()} & {"lo", "lo0"}
+    if names:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", min(names))
