@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +27,14 @@ from dgemma_model.errors import ModelError
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for one that lives and does nothing; one that ends is noticed at once."""
 
+_PRECEDENCE = 5.0
+"""Seconds that a process which another has left waits before it fails, so that the other one's failure is told."""
+
 T = TypeVar("T")
+
+
+class LeftAloneError(ModelError):
+    """Another process has ended, or does not answer."""
 
 
 class Group:
@@ -57,7 +65,7 @@ class Group:
             The figures' means over all processes, equal in each of them; rounded to float32.
 
         Raises:
-            ModelError: another process has ended.
+            LeftAloneError: another process has ended.
         """
         if self._connection is None:
             return list(figures)
@@ -77,7 +85,7 @@ class Group:
         try:
             connection.allreduce([flat]).wait()  # type: ignore[attr-defined]
         except RuntimeError as error:
-            raise ModelError("Another process of this training has ended, or no longer answers.") from error
+            raise LeftAloneError("Another process of the training has ended or no longer answers.") from error
 
 
 def member(store: Store, rank: int, size: int, patience: timedelta = PATIENCE) -> Group:
@@ -119,7 +127,11 @@ def work_together(work: Callable[[Group, T], None], given: T, processes: int) ->
 
 def _join(rank: int, work: Callable[[Group, T], None], given: T, size: int, meeting: str) -> None:
     _stay_on_this_machine()
-    work(member(FileStore(meeting, size), rank, size), given)
+    try:
+        work(member(FileStore(meeting, size), rank, size), given)
+    except LeftAloneError:
+        time.sleep(_PRECEDENCE)
+        raise
 
 
 def _stay_on_this_machine() -> None:

@@ -229,9 +229,13 @@ class Losses:
 
 
 def step_losses(
-    network: Network, batch: Batch, recipe: Recipe, generator: torch.Generator
+    network: Network,
+    batch: Batch,
+    recipe: Recipe,
+    generator: torch.Generator,
+    self_conditioned: bool | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Encoder loss, canvas loss and experts' imbalance of a batch."""
+    """Encoder loss, canvas loss and experts' imbalance of a batch, self-conditioned by chance unless told."""
     device = network.embedding.device
     passes = best_passes(network, batch, recipe.dtype)
     with half_precision(device, recipe):
@@ -239,7 +243,9 @@ def step_losses(
     canvas = noised(batch, network.config.vocab_size, recipe, generator)
     belief = None
     with half_precision(device, recipe):
-        if torch.rand((), generator=generator) < recipe.self_conditioning:
+        if self_conditioned is None:
+            self_conditioned = torch.rand((), generator=generator).item() < recipe.self_conditioning
+        if self_conditioned:
             belief = _first_answer(network, passes, canvas)
         decoded = passes.decode(canvas, belief)
     weights = _thinned(batch.weights.flatten(), recipe.pad_share, generator)[passes.used.flatten()]
@@ -442,7 +448,9 @@ class Run:
     def _one_step(self, batch: Batch, begun: float) -> None:
         arguments, recipe = self.arguments, self.recipe
         factor = schedule(self.step, recipe, self.minutes, arguments.minutes, arguments.cooldown)
-        encoder, canvas, imbalance = step_losses(self.network, batch, recipe, self.generator)
+        encoder, canvas, imbalance = step_losses(
+            self.network, batch, recipe, self.generator, self.self_conditioned()
+        )
         (encoder + canvas + recipe.imbalance * imbalance).backward()
         self._agree(batch, (encoder, canvas, imbalance), (time.monotonic() - begun) / 60)
         for optimizer, peak in zip(self.optimizers, (recipe.matrix_lr, recipe.other_lr), strict=True):
@@ -451,6 +459,10 @@ class Run:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.step, self.made = self.step + 1, self.made + 1
+
+    def self_conditioned(self) -> bool:
+        """Whether this step is self-conditioned: in all processes or in none, as it takes a sixth longer."""
+        return random.Random(f"{self.recipe.seed} step {self.step}").random() < self.recipe.self_conditioning
 
     def _agree(self, batch: Batch, losses: tuple[Tensor, Tensor, Tensor], minutes: float) -> None:
         """Go on with the gradients, losses, tokens and time of all processes."""

@@ -153,6 +153,18 @@ def test_others_can_go_on_from_a_state(corpus: Path, before: int, after: int) ->
         assert torch.equal(weights(run), weights(others[0][2]))
 
 
+def test_a_share_of_the_steps_is_self_conditioned_in_all_processes_alike(corpus: Path) -> None:
+    def work(group: Group) -> list[bool]:
+        run, chosen = Run(arguments(corpus), RECIPE, group), []
+        for run.step in range(200):
+            chosen.append(run.self_conditioned())
+        return chosen
+
+    first, second = together(work)
+    assert first == second
+    assert 0.2 < sum(first) / len(first) < 0.4
+
+
 # --- processes
 
 
@@ -169,6 +181,6 @@ def die(group: Group, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["killed", "no such file"])
 def test_when_one_dies_all_end_with_one_sentence(how: str) -> None:
-    with pytest.raises(ModelError, match=how if how != "killed" else "SIGKILL") as caught:
+    with pytest.raises(ModelError, match=f"Process 1 .*{'SIGKILL' if how == 'killed' else how}") as caught:
         parallel.work_together(die, how, 2)
     assert "\n" not in str(caught.value)
