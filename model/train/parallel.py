@@ -80,6 +80,29 @@ class Group:
         found: list[float] = agreed.tolist()
         return found
 
+    def share(self, work: Callable[[Tensor], Tensor], given: Sequence[Tensor]) -> list[Tensor]:
+        """Do work that all processes would do alike, each a part of it.
+
+        Args:
+            work: makes of a tensor another one of its shape and type.
+            given: the same in all processes, of one type.
+
+        Returns:
+            What it makes of each, the same in all processes.
+
+        Raises:
+            LeftAloneError: another process has ended.
+        """
+        if self._connection is None:
+            return [work(one) for one in given]
+        flat = torch.cat([one.new_zeros(one.numel()) for one in given])
+        parts = flat.split([one.numel() for one in given])
+        largest_first = sorted(range(len(given)), key=lambda index: -given[index].numel())
+        for index in largest_first[self.rank :: self.size]:
+            parts[index].copy_(work(given[index]).flatten())
+        self._add_up(self._connection, flat)
+        return [part.view_as(one) for part, one in zip(parts, given, strict=True)]
+
     @staticmethod
     def _add_up(connection: ProcessGroupGloo, flat: Tensor) -> None:
         try:

@@ -118,8 +118,8 @@ def initialise(network: Network, seed: int) -> None:
             torch.nn.init.constant_(parameter, 0.5)
 
 
-def optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices, AdamW for embeddings, routers, norms and scales."""
+def optimizers(network: Network, recipe: Recipe, group: Group | None = None) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices, AdamW for embeddings, routers, norms and scales; for one of a group."""
     inside = [
         parameter
         for name, parameter in network.named_parameters()
@@ -128,7 +128,7 @@ def optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
     chosen = {id(parameter) for parameter in inside}
     others = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
     return [
-        Muon(inside, lr=recipe.matrix_lr, weight_decay=0.01, bf16=recipe.bf16),
+        Muon(inside, lr=recipe.matrix_lr, weight_decay=0.01, bf16=recipe.bf16, group=group),
         torch.optim.AdamW(others, lr=recipe.other_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
@@ -343,7 +343,7 @@ class Run:
         self.network = Network(recipe.network(self.tokenizer.vocab_size))
         initialise(self.network, recipe.seed)
         self.network.to(arguments.device).train()
-        self.optimizers = optimizers(self.network, recipe)
+        self.optimizers = optimizers(self.network, recipe, self.group)
         self.stream = Stream(
             arguments.corpus, self.tokenizer, recipe, SHAPE, self.group.rank, self.group.size
         )

@@ -19,6 +19,7 @@ from torch.distributed import HashStore
 
 from dgemma_model.errors import ModelError
 from dgemma_model.train import parallel
+from dgemma_model.train.muon import orthogonalised
 from dgemma_model.train.parallel import Group
 from dgemma_model.train.train import SHAPE, Recipe, Run, Stream, step_losses
 from tests.model.tiny import CHECKPOINT, tokenizer
@@ -101,6 +102,26 @@ def test_the_gradient_of_two_half_batches_is_the_mean_of_their_gradients(corpus:
     wanted = (gradient(0, Group()) + gradient(1, Group())) / 2
     for found in together(lambda group: gradient(group.rank, group)):
         torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_shared_work_is_what_one_would_make_alone(dtype: torch.dtype) -> None:
+    def work(group: Group) -> tuple[list[torch.Tensor], int]:
+        generator, done = torch.Generator().manual_seed(0), []
+        given = [torch.randn(rows, 8, generator=generator).to(dtype) for rows in (3, 12, 12, 5, 3)]
+
+        def made(one: torch.Tensor) -> torch.Tensor:
+            done.append(one)
+            return orthogonalised(one)
+
+        return group.share(made, given), len(done)
+
+    alone, all_of_it = work(Group())
+    shared = together(work)
+    assert sum(count for _, count in shared) == all_of_it
+    assert {count for _, count in shared} == {2, 3}
+    for found, _ in shared:
+        assert all(torch.equal(own, other) for own, other in zip(found, alone, strict=True))
 
 
 # --- rows
