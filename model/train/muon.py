@@ -22,9 +22,15 @@ def orthogonalised(gradient: Tensor, steps: int = 5) -> Tensor:
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         square = x @ x.mT
-        x = _A * x + (_B * square + _C * square @ square) @ x
+        x = _plus(_A, x, 1.0, _plus(_B, square, _C, square, square), x)
     result: Tensor = x.mT if gradient.shape[-2] > gradient.shape[-1] else x
     return result
+
+
+def _plus(share: float, one: Tensor, factor: float, left: Tensor, right: Tensor) -> Tensor:
+    """``share * one + factor * left @ right`` in one operation, rounded once."""
+    add = torch.addmm if one.ndim == 2 else torch.baddbmm
+    return add(one, left, right, beta=share, alpha=factor)
 
 
 class Muon(torch.optim.Optimizer):
