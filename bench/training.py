@@ -28,7 +28,7 @@ from dgemma_model.load import BUNDLED, TOKENIZER, load, stock_model
 from dgemma_model.network import Layer, Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train import compiled
-from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
+from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate, take
 from dgemma_model.train.parallel import Group, work_together
 from dgemma_model.train.passes import canvas_ranges, packed_kind, prompt_ranges
 from dgemma_model.train.train import (
@@ -97,8 +97,7 @@ def batches(tokenizer: Tokenizer, recipe: Recipe, count: int, shape: Shape) -> l
             cuts = cutter.cuts(text, 1 + len(text) // recipe.characters_per_row)
             found += filter(None, (maker.row(text, spans) for spans in cuts))
     rng.shuffle(found)
-    starts = range(0, recipe.rows * count, recipe.rows)
-    return [collate(found[start : start + recipe.rows], shape, tokenizer.pad_id) for start in starts]
+    return [collate(take(found, recipe.rows), shape, tokenizer.pad_id) for _ in range(count)]
 
 
 def our_step(network: Network, recipe: Recipe, group: Group) -> Step:

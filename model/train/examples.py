@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ NODE_KINDS = frozenset(
     | {"expression_statement", "for_statement", "if_statement", "list", "parameters", "return_statement"}
     | {"assignment", "string", "subscript", "import_from_statement"}
 )
+_EVENING = 3  # rows of a batch that are chosen by their length
 Span = tuple[int, int]
 
 
@@ -287,6 +289,26 @@ class RowMaker:
 
 def _size(canvas: Canvas) -> int:
     return len(canvas.targets)
+
+
+def take(pool: list[Row], count: int) -> list[Row]:
+    """Take a batch's rows from a pool: the first ones, and some that make up for their length.
+
+    All batches so take about as long, and processes that train together need not wait for each other.
+    """
+    left = count * statistics.fmean(map(_tokens, pool))
+    taken: list[Row] = []
+    for missing in range(min(count, len(pool)), 0, -1):
+        wanted = left / missing
+        evening = missing <= _EVENING
+        index = min(range(len(pool)), key=lambda at: abs(_tokens(pool[at]) - wanted)) if evening else 0
+        taken.append(pool.pop(index))
+        left -= _tokens(taken[-1])
+    return taken
+
+
+def _tokens(row: Row) -> int:
+    return len(row.layout.prompt) + len(row.continuation) + sum(map(_size, row.canvases))
 
 
 def collate(rows: Sequence[Row], shape: Shape, pad: int) -> Batch:

@@ -34,7 +34,7 @@ from dgemma_model.load import CONFIG, load, parameter_count, save
 from dgemma_model.network import Experts, Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train import compiled
-from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate
+from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate, take
 from dgemma_model.train.loss import capped_cross_entropy
 from dgemma_model.train.muon import Muon
 from dgemma_model.train.parallel import Group, work_together
@@ -166,8 +166,7 @@ class Stream:
             pool.append(row)
             if len(pool) >= 64 * self._recipe.rows:
                 rng.shuffle(pool)
-                batch, pool = pool[: self._recipe.rows], pool[self._recipe.rows :]
-                yield collate(batch, self._shape, self._tokenizer.pad_id)
+                yield collate(take(pool, self._recipe.rows), self._shape, self._tokenizer.pad_id)
 
     def _rows(self, rng: random.Random) -> Iterator[Row]:
         cutter = Cutter(rng)

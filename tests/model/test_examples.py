@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from dgemma_model.train import loss
-from dgemma_model.train.examples import Cutter, RowMaker, Shape, collate, healed
+from dgemma_model.train.examples import Cutter, RowMaker, Shape, collate, healed, take
 from dgemma_model.train.train import Recipe, Stream, noised, schedule, step_losses
 from tests.model.tiny import TINY, network, tokenizer
 
@@ -148,3 +149,19 @@ def test_bfloat16_gives_nearly_the_losses_and_gradients_of_float32(monkeypatch: 
         results.append((encoder.detach(), canvas.detach(), lean.embedding.grad))
     for own, reference in zip(results[1], results[0], strict=True):
         assert (own - reference).norm() < 0.2 * reference.norm()
+
+
+def test_batches_are_of_like_length_and_take_each_row_once() -> None:
+    made = [row for _, row in rows(200)]
+    pool, taken = list(made), []
+    while len(pool) >= 40:
+        taken.append(take(pool, 4))
+    assert _spread(taken) < _spread([made[at : at + 4] for at in range(0, len(made) - 4, 4)]) / 2
+    assert sorted(map(id, [*itertools.chain(*taken), *pool])) == sorted(map(id, made))
+    assert len(take(pool, 99)) < 40
+
+
+def _spread(batches: list) -> float:  # type: ignore[type-arg]
+    """Standard deviation of their tokens."""
+    made = [collate(batch, SHAPE, TOKENIZER.pad_id) for batch in batches]
+    return statistics.pstdev(int(batch.lengths.sum()) + int((batch.group >= 0).sum()) for batch in made)
