@@ -32,7 +32,6 @@ from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, col
 from dgemma_model.train.parallel import Group, work_together
 from dgemma_model.train.passes import canvas_ranges, packed_kind, prompt_ranges
 from dgemma_model.train.train import (
-    SHAPE,
     Recipe,
     half_precision,
     keep_freed_memory,
@@ -159,7 +158,7 @@ def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, group: Group) -> Te
 def measure(recipe: Recipe, steps: int, group: Group) -> list[Figure]:
     """Tokens a second of both, padding included, their ratios, and what ours makes of one core."""
     tokenizer = Tokenizer.from_file(BUNDLED / TOKENIZER)
-    given = batches(tokenizer, recipe, (BEFORE + steps) * group.size, SHAPE)[group.rank :: group.size]
+    given = batches(tokenizer, recipe, (BEFORE + steps) * group.size, recipe.shape)[group.rank :: group.size]
     with compiled.layers() if packed_kind("cpu", recipe.dtype) is None else contextlib.nullcontext():
         times = in_turns(sides(recipe, group), given, group)
     found = rates(recipe, times, ways(group))
@@ -215,7 +214,7 @@ def meet(group: Group) -> None:
 def rates(recipe: Recipe, times: Times, ways: Sequence[Cores]) -> list[Figure]:
     """Tokens a second of everybody, and how much faster ours is than the faster of the others on as many cores."""
     name = f"training, {str(recipe.dtype).removeprefix('torch.')}"
-    tokens = recipe.rows * (SHAPE.prompt + SHAPE.canvas)
+    tokens = recipe.rows * (recipe.shape.prompt + recipe.shape.canvas)
     known = {
         (who, cores): [tokens * cores.group.size / seconds for seconds in times[who, cores.name]]
         for cores in ways

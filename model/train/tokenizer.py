@@ -123,13 +123,13 @@ def write(tokenizer: Tokenizer, folder: Path) -> None:
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def run(corpus: Path, out: Path, seed: int, force: bool) -> None:
+def run(corpus: Path, out: Path, seed: int, force: bool, size: int = VOCAB_SIZE) -> None:
     """Train on the corpus folder's train split and write to the folder ``out``; raises TrainingError."""
     if (out / "tokenizer.json").exists() and not force:
         raise TrainingError(f"{out} has a tokenizer that a model may depend on; --force replaces it")
     texts = sample(read_texts(corpus / "train.jsonl"), SAMPLE_BYTES, SAMPLE_PACKAGE_BYTES, seed)
     print(f"training on {len(texts)} files", file=sys.stderr)
-    write(train(texts), out)
+    write(train(texts, size), out)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -139,11 +139,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--corpus", type=Path, required=True, help="the folder that corpus.py made")
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint folder")
+    parser.add_argument(
+        "--size", type=int, default=VOCAB_SIZE, help="of the vocabulary (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="replace an existing tokenizer")
     options = parser.parse_args(arguments)
     try:
-        run(options.corpus, options.out, options.seed, options.force)
+        run(options.corpus, options.out, options.seed, options.force, options.size)
     except (TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

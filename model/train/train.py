@@ -26,6 +26,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dgemma_model.config import NetworkConfig
 from dgemma_model.errors import ModelError
@@ -52,6 +53,10 @@ class Recipe:
         fully_noised: share of canvases with t = 1, where serving begins.
         pad_share: of the slots behind ``<end>`` whose loss is computed in a step.
         imbalance: weight of the experts' load balancing.
+        encoder_weight: of the encoder's loss beside the canvas'.
+        prompt: tokens of a row's prompt at most, text behind the regions included.
+        average: decay, a step, of the running mean of the weights (Polyak averaging) that is exported in place of the
+            last ones; 0 for none.
         characters_per_row: a file gives one row for so many of its characters.
         bf16: whether matrix products, the loss's and Muon's too, run in bfloat16; slower than float32 on a processor
             without AMX or AVX512-BF16.
@@ -72,6 +77,9 @@ class Recipe:
     fully_noised: float = 0.3
     pad_share: float = 0.1
     imbalance: float = 0.01
+    encoder_weight: float = 1.0
+    prompt: int = 512
+    average: float = 0.0
     characters_per_row: int = 1500
     bf16: bool = False
     seed: int = 0
@@ -80,6 +88,20 @@ class Recipe:
     def dtype(self) -> torch.dtype:
         """In which matrices are multiplied."""
         return torch.bfloat16 if self.bf16 else torch.float32
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes of a row; a quarter of a long prompt stands behind the regions."""
+        return Shape(prompt=self.prompt, canvas=144, suffix=self._suffix)
+
+    @property
+    def budget(self) -> Budget:
+        """What the network may be asked with."""
+        return Budget(prefix=3 * self.prompt // 4, suffix=self._suffix, between=self._suffix)
+
+    @property
+    def _suffix(self) -> int:
+        return 3 * self.prompt // 16
 
     def network(self, vocabulary: int) -> NetworkConfig:
         """The network's shape; the last layer is global, as DiffusionGemma demands."""
@@ -100,8 +122,6 @@ class Recipe:
 TRAINING = "training.json"
 _SLOTS = 128  # whose scores stay in cache
 _SETTLED = 12  # steps until everything is compiled
-SHAPE = Shape(prompt=512, canvas=144, suffix=96)
-BUDGET = Budget(prefix=384, suffix=96, between=96)
 
 
 def initialise(network: Network, seed: int) -> None:
@@ -325,6 +345,10 @@ def schedule(step: int, recipe: Recipe, elapsed: float, minutes: float, cooldown
     return warm * max(0.0, min(1.0, left))
 
 
+def _averaged(network: Network, recipe: Recipe) -> AveragedModel:
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
+
+
 class Run:
     """A training run and its state on disk; one of several processes that differ in rows and noise only.
 
@@ -343,13 +367,15 @@ class Run:
         initialise(self.network, recipe.seed)
         self.network.to(arguments.device).train()
         self.optimizers = optimizers(self.network, recipe, self.group)
+        self.average = _averaged(self.network, recipe) if recipe.average else None
         self.stream = Stream(
-            arguments.corpus, self.tokenizer, recipe, SHAPE, self.group.rank, self.group.size
+            arguments.corpus, self.tokenizer, recipe, recipe.shape, self.group.rank, self.group.size
         )
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.step, self.tokens, self.seconds, self.minutes = 0, 0, 0.0, 0.0
         self.made = 0  # steps since the start of this process
         self.losses = Losses()
+        self._begun = time.monotonic()
 
     def resume(self, path: Path) -> None:
         """Go on from a state that `store` wrote."""
@@ -357,6 +383,8 @@ class Run:
         self.network.load_state_dict(state["network"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        if self.average and state.get("average"):
+            self.average.load_state_dict(state["average"])
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
         self.stream.files = state["files"]
         self.generator.set_state(state["generator"].cpu())
@@ -379,6 +407,7 @@ class Run:
         state = {
             "network": self.network.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "average": self.average and self.average.state_dict(),
             "step": self.step,
             "tokens": self.tokens,
             "seconds": self.seconds,
@@ -399,9 +428,9 @@ class Run:
             "eos_token_id": self.tokenizer.end_id,
             "bos_token_id": self.tokenizer.bos_id,
         }
-        save(self.network, folder, extra)
+        save(self._exported(), folder, extra)
         config = json.loads((folder / CONFIG).read_text("utf-8"))
-        config[LAYOUT_KEY] = asdict(BUDGET)
+        config[LAYOUT_KEY] = asdict(self.recipe.budget)
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
         training = {
             "tokens": self.tokens,
@@ -413,9 +442,15 @@ class Run:
         }
         (folder / TRAINING).write_text(json.dumps(training, indent=2) + "\n", "utf-8")
 
+    def _exported(self) -> Network:
+        averaged = self.average.module if self.average else self.network
+        assert isinstance(averaged, Network)
+        return averaged
+
     def train(self) -> None:
         """Train until the time is up."""
-        arguments, begun, before = self.arguments, time.monotonic(), self.seconds
+        arguments, before = self.arguments, self.seconds
+        self._begun = time.monotonic()
         stored, cooling = 0.0, False
         state = arguments.state / "state.pt"
         self._draw_apart()
@@ -431,7 +466,9 @@ class Run:
             if self.made == _SETTLED:
                 settle()
             now = time.monotonic()
-            self._one_step(batch, begun)
+            self.one_step(
+                batch, schedule(self.step, self.recipe, self.minutes, arguments.minutes, arguments.cooldown)
+            )
             self.seconds = before + 60 * self.minutes * self.group.size
             self._report(time.monotonic() - now)
         if not cooling:
@@ -444,29 +481,31 @@ class Run:
             common = int(torch.randint(2**62, (), generator=self.generator))
             self.generator.manual_seed(common + self.group.rank)
 
-    def _one_step(self, batch: Batch, begun: float) -> None:
-        arguments, recipe = self.arguments, self.recipe
-        factor = schedule(self.step, recipe, self.minutes, arguments.minutes, arguments.cooldown)
+    def one_step(self, batch: Batch, factor: float) -> None:
+        """Learn from a batch, at this share of the peak learning rates."""
+        recipe = self.recipe
         encoder, canvas, imbalance = step_losses(
             self.network, batch, recipe, self.generator, self.self_conditioned()
         )
-        (encoder + canvas + recipe.imbalance * imbalance).backward()
-        self._agree(batch, (encoder, canvas, imbalance), (time.monotonic() - begun) / 60)
+        (recipe.encoder_weight * encoder + canvas + recipe.imbalance * imbalance).backward()
+        self._agree(batch, (encoder, canvas, imbalance))
         for optimizer, peak in zip(self.optimizers, (recipe.matrix_lr, recipe.other_lr), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = peak * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update_parameters(self.network)
         self.step, self.made = self.step + 1, self.made + 1
 
     def self_conditioned(self) -> bool:
         """Whether this step is self-conditioned: in all processes or in none, as it takes a sixth longer."""
         return random.Random(f"{self.recipe.seed} step {self.step}").random() < self.recipe.self_conditioning
 
-    def _agree(self, batch: Batch, losses: tuple[Tensor, Tensor, Tensor], minutes: float) -> None:
+    def _agree(self, batch: Batch, losses: tuple[Tensor, Tensor, Tensor]) -> None:
         """Go on with the gradients, losses, tokens and time of all processes."""
         tokens = int(batch.lengths.sum()) + int((batch.group >= 0).sum())
-        figures = [*(loss.item() for loss in losses), tokens, minutes]
+        figures = [*(loss.item() for loss in losses), tokens, (time.monotonic() - self._begun) / 60]
         encoder, canvas, imbalance, tokens_of_each, self.minutes = self.group.average(
             list(self.network.parameters()), figures
         )
@@ -475,7 +514,8 @@ class Run:
 
     def _report(self, seconds: float) -> None:
         if self.step % 20 == 0 and self.group.leads:
-            rows = self.group.size * self.recipe.rows * (SHAPE.prompt + SHAPE.canvas)
+            shape = self.recipe.shape
+            rows = self.group.size * self.recipe.rows * (shape.prompt + shape.canvas)
             losses = self.losses
             print(
                 f"step {self.step}  {self.tokens / 1e6:.2f} M tokens  {rows / seconds:.0f} tokens/s  "

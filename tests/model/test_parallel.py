@@ -21,7 +21,7 @@ from dgemma_model.errors import ModelError
 from dgemma_model.train import parallel
 from dgemma_model.train.muon import orthogonalised
 from dgemma_model.train.parallel import Group
-from dgemma_model.train.train import SHAPE, Recipe, Run, Stream, step_losses
+from dgemma_model.train.train import Recipe, Run, Stream, step_losses
 from tests.model.tiny import CHECKPOINT, tokenizer
 
 TOKENIZER = tokenizer()
@@ -92,7 +92,7 @@ def test_a_lone_process_keeps_its_gradients() -> None:
 def test_the_gradient_of_two_half_batches_is_the_mean_of_their_gradients(corpus: Path) -> None:
     def gradient(rank: int, group: Group) -> torch.Tensor:
         run = Run(arguments(corpus), RECIPE)
-        batch = next(Stream(corpus, TOKENIZER, RECIPE, SHAPE, rank, 2).batches())
+        batch = next(Stream(corpus, TOKENIZER, RECIPE, RECIPE.shape, rank, 2).batches())
         encoder, canvas, _ = step_losses(run.network, batch, RECIPE, torch.Generator().manual_seed(rank))
         (encoder + canvas).backward()
         group.average(list(run.network.parameters()), [])
@@ -129,7 +129,7 @@ def test_shared_work_is_what_one_would_make_alone(dtype: torch.dtype) -> None:
 
 def test_members_read_different_files_and_together_all_in_the_order_of_a_lone_one(corpus: Path) -> None:
     def texts(rank: int, size: int, count: int) -> list[str]:
-        return list(islice(Stream(corpus, TOKENIZER, RECIPE, SHAPE, rank, size).texts(), count))
+        return list(islice(Stream(corpus, TOKENIZER, RECIPE, RECIPE.shape, rank, size).texts(), count))
 
     members = [texts(rank, 3, 8) for rank in range(3)]
     lone = texts(0, 1, 24)
