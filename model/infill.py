@@ -386,7 +386,8 @@ class Infiller:
         """The likeliest texts of a region with brackets and colons put right, the rest of its line included."""
         region, before = task.regions[number], _joined(task.masked.segments, texts, number)
         line = before.rsplit("\n", 1)[-1]
-        fixed, behind = line.removesuffix(region.begun), "".join(task.masked.segments[number + 1 :])
+        fixed, known = line.removesuffix(region.begun), before.removesuffix(region.begun)
+        behind = "".join(task.masked.segments[number + 1 :])
         found: dict[str, None] = {}
         for tokens in heapq.nlargest(_REPAIRED, region.likely, key=lambda text: region.likely[text]):
             text = self.tokenizer.decode_lossy(tokens).removesuffix(region.rest)
@@ -397,16 +398,17 @@ class Infiller:
                 mended = [
                     whole.removeprefix(fixed) for whole in repairs(fixed + text, len(line), region.rest)
                 ]
-            mended += closed(before, text)
+            mended += (whole for whole in closed(known, text) if whole.startswith(region.begun))
             if not region.opening.single_line:
-                mended += endings(before.removesuffix(region.begun), text, behind)
+                mended += endings(known, text, behind)
             found |= dict.fromkeys(whole + region.rest for whole in mended)
         return self._parsing(task, number, list(found), texts)
 
     def _parsing(self, task: _Task, number: int, found: Sequence[str], texts: Sequence[str]) -> list[str]:
         """Those of some texts of a region that leave the fewest syntax errors."""
         errors = [self._errors(task, number, self.tokenizer.encode(text), texts) for text in found]
-        return [text for text, count in zip(found, errors, strict=True) if count == min(errors)]
+        fewest = min(errors, default=0)
+        return [text for text, count in zip(found, errors, strict=True) if count == fewest]
 
     def open(
         self,
