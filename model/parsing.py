@@ -119,12 +119,12 @@ def endings(before: str, text: str, after: str) -> list[str]:
     stack = _open(_beginning(before) + text)
     wanted = _unmatched(_ending(after))
     extra = list(reversed(stack[len(wanted) :]))
-    closed = [text]
+    tried = [text]
     if extra:
         own = "".join(f"\n{opened.indent}{opened.closer}" for opened in extra)
-        closed += [text + "".join(opened.closer for opened in extra), text + own, text + own + ":"]
-    found = closed[1:]
-    for one in closed:
+        tried += [text + "".join(opened.closer for opened in extra), text + own, text + own + ":"]
+    found = tried[1:]
+    for one in tried:
         found += [f"{one}\n{header}" for header in _headers(before, one, after)]
     return found
 
@@ -180,8 +180,8 @@ def _open(text: str) -> list[_Opened]:
     """What is open at a text's end, the outermost first."""
     stack, quote = list[_Opened](), ""
     for at, sign in _signs(text):
-        indent = _indent(text[text.rfind("\n", 0, at) + 1 :])
         if sign in _OPENING:
+            indent = _indent(text[text.rfind("\n", 0, at) + 1 : at])
             stack.append(_Opened(_CLOSING[_OPENING.index(sign)], indent))
         elif sign in _CLOSING:
             stack = stack[:-1] if stack and stack[-1].closer == sign else stack

@@ -31,7 +31,7 @@ from dgemma_model.runner import Prompt
 from dgemma_model.tokenizer import UndecodableTokens
 from dgemma_model.train.cases import Case, Files, Kind, draw, read_files
 from dgemma_model.train.shares import compare
-from dgemma_model.train.train import Recipe, Run, keep_freed_memory, schedule, settle
+from dgemma_model.train.train import SETTLED, Recipe, Run, keep_freed_memory, schedule, settle
 
 CASES = 600
 """Rests of lines that are asked for."""
@@ -39,7 +39,6 @@ CASES = 600
 _COOLDOWN = 0.3  # of the tokens
 _STEPS = 4
 _TIMED = 60  # cases whose denoising is timed
-_SETTLED = 12
 
 Result = dict[str, Any]
 
@@ -97,7 +96,7 @@ def run(trial: Trial, corpus: Path, tokenizer: Path, tokens: float, out: Path) -
     for batch in trained.stream.batches():
         if trained.tokens >= tokens:
             break
-        if trained.made == _SETTLED:
+        if trained.made == SETTLED:
             settle()
         cooldown = trial.cooldown * tokens
         trained.one_step(batch, schedule(trained.step, trained.recipe, trained.tokens, tokens, cooldown))

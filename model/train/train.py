@@ -121,7 +121,7 @@ class Recipe:
 
 TRAINING = "training.json"
 _SLOTS = 128  # whose scores stay in cache
-_SETTLED = 12  # steps until everything is compiled
+SETTLED = 12  # steps until everything is compiled
 
 
 def initialise(network: Network, seed: int) -> None:
@@ -463,7 +463,7 @@ class Run:
             if not cooling and self.minutes - stored > arguments.every:
                 self.store(state)
                 stored = self.minutes
-            if self.made == _SETTLED:
+            if self.made == SETTLED:
                 settle()
             now = time.monotonic()
             self.one_step(
