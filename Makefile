@@ -91,34 +91,34 @@ $(PEERS)/.ready:
 # Tours of both editors with the bundled model, then animations of what was on the screen.
 recordings: $(READY)
 	$(BIN)/python -m pytest -m e2e tests/e2e/vscode/test_tour.py tests/e2e/neovim/test_tour.py
-	$(BIN)/python -m docs.recordings
+	$(BIN)/python -m tools.recordings
 
 # The server's settings, wherever they are told.
 settings: $(READY)
-	$(BIN)/python -m docs.settings
+	$(BIN)/python -m tools.settings
 
 corpus: $(CORPUS)/train.jsonl
 
 # The corpus in five pieces of 10 MB, to be carried to a machine that trains.
 shards: $(READY) $(CORPUS)/train.jsonl
-	$(BIN)/python -m dgemma_model.train.shards pack $(CORPUS)/train.jsonl $(CORPUS)/shards
+	$(BIN)/python -m dgemma_model.train.data.shards pack $(CORPUS)/train.jsonl $(CORPUS)/shards
 
 # What follows a checkpoint: the shares of copying and counts, the meaning of its confidence, the numbers of its card.
 measure: $(READY) $(CORPUS)/train.jsonl
-	$(BIN)/python -m dgemma_model.train.shares --model $(MODEL) --corpus $(CORPUS)/train.jsonl
-	$(BIN)/python -m dgemma_model.train.evaluate --model $(MODEL) --corpus $(CORPUS) --calibrate $(MODEL)/confidence.json \
+	$(BIN)/python -m dgemma_model.train.fit.mixture --model $(MODEL) --corpus $(CORPUS)/train.jsonl
+	$(BIN)/python -m dgemma_model.train.evaluate.evaluate --model $(MODEL) --corpus $(CORPUS) --calibrate $(MODEL)/confidence.json \
 	  --plots $(MODEL) --out $(MODEL)/metrics.json --card $(MODEL)/README.md $(ARGS)
 
 # The counts of the corpus beside the checkpoint: once for a tokenizer and a corpus; minutes, and some GB of memory.
 counts: $(READY) $(CORPUS)/train.jsonl
-	$(BIN)/python -m dgemma_model.train.ngrams --corpus $(CORPUS)/train.jsonl --out $(MODEL)/ngrams.safetensors $(ARGS)
+	$(BIN)/python -m dgemma_model.train.fit.ngrams --corpus $(CORPUS)/train.jsonl --out $(MODEL)/ngrams.safetensors $(ARGS)
 
 $(CORPUS)/train.jsonl: $(READY)
-	$(BIN)/python -m dgemma_model.train.corpus --out $(CORPUS)
+	$(BIN)/python -m dgemma_model.train.data.corpus --out $(CORPUS)
 
 # One process computes on one core: ARGS="--processes 2" uses two.
 train: $(READY) $(CORPUS)/train.jsonl
-	$(BIN)/python -m dgemma_model.train.train --corpus $(CORPUS)/train.jsonl $(ARGS)
+	$(BIN)/python -m dgemma_model.train.run --corpus $(CORPUS)/train.jsonl $(ARGS)
 
 # The stamp: made once, and again when the dependencies change.
 $(READY): pyproject.toml requirements.lock $(wildcard model/native/*)

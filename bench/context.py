@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dgemma_lsp.context import BUDGET, Place, similar, within
-from dgemma_model.infill import FillOptions, Infiller
-from dgemma_model.layout import MaskedText
-from dgemma_model.train.cases import Kind, draw
+from dgemma_lsp.fill.context import BUDGET, Place, similar, within
+from dgemma_model.fill.infiller import FillOptions, Infiller
+from dgemma_model.layouts.infill import MaskedText
+from dgemma_model.train.evaluate.cases import Kind, draw
 
 TABS = 4
 

@@ -14,23 +14,23 @@ from pathlib import Path
 from statistics import mean, pstdev
 from unittest.mock import patch
 
-from dgemma_lsp import syntax
-from dgemma_model import layout
-from dgemma_model.infill import FillOptions, Infiller
+from dgemma_lsp.text import syntax
+from dgemma_model.fill.infiller import FillOptions, Infiller
+from dgemma_model.layouts import infill
 from dgemma_model.tokenizer import Tokenizer
-from dgemma_model.train.cases import Case, Kind, draw, read_files
+from dgemma_model.train.evaluate.cases import Case, Kind, draw, read_files
 
 KINDS = (Kind.REST_OF_LINE, Kind.STATEMENT, Kind.EXPRESSION)
 _HEADERS = 96  # tokens that they may take
 
 Cut = Callable[[str, Tokenizer, int], list[int]]
-"""As `layout.prefix_tokens` and `layout.suffix_tokens`."""
+"""As `infill.prefix_tokens` and `infill.suffix_tokens`."""
 
 
 def prefix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
     """As the product does, but for statements: they are not looked for."""
-    with patch.object(layout, "border", _line_border):
-        return layout.prefix_tokens(text, tokenizer, budget)
+    with patch.object(infill, "border", _line_border):
+        return infill.prefix_tokens(text, tokenizer, budget)
 
 
 def _line_border(text: str, at: int, reach: int) -> int:
@@ -39,7 +39,7 @@ def _line_border(text: str, at: int, reach: int) -> int:
 
 def prefix_under_headers(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
     """As the product does, under the headers of the classes and functions that the rest stands in."""
-    tokens = layout.prefix_tokens(text, tokenizer, budget)
+    tokens = infill.prefix_tokens(text, tokenizer, budget)
     start = len(text) - len(tokenizer.decode_lossy(tokens))
     begins = syntax.languages()["python"].begins
     lines = syntax._headers(text, start, begins) if start > 0 else []
@@ -47,12 +47,12 @@ def prefix_under_headers(text: str, tokenizer: Tokenizer, budget: int) -> list[i
     while sum(map(len, headers)) > _HEADERS:
         headers = headers[1:]
     above = [token for header in headers for token in header]
-    return [*above, *layout.prefix_tokens(text, tokenizer, budget - len(above))]
+    return [*above, *infill.prefix_tokens(text, tokenizer, budget - len(above))]
 
 
 def suffix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
     """As the product does, without the line that the budget ends in."""
-    tokens = tokenizer.encode(text[: budget * layout._CHARACTERS_PER_TOKEN])
+    tokens = tokenizer.encode(text[: budget * infill._CHARACTERS_PER_TOKEN])
     if len(tokens) <= budget:
         return tokens
     ends = (n for n in range(budget, budget // 2, -1) if tokenizer.token_bytes(tokens[n])[:1] == b"\n")
@@ -60,9 +60,9 @@ def suffix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
 
 
 CUTS: Mapping[str, tuple[Cut, Cut]] = {
-    "prefix by lines": (prefix_by_lines, layout.suffix_tokens),
-    "prefix by statements": (layout.prefix_tokens, layout.suffix_tokens),
-    "prefix by statements, suffix by lines": (layout.prefix_tokens, suffix_by_lines),
+    "prefix by lines": (prefix_by_lines, infill.suffix_tokens),
+    "prefix by statements": (infill.prefix_tokens, infill.suffix_tokens),
+    "prefix by statements, suffix by lines": (infill.prefix_tokens, suffix_by_lines),
     "under headers, suffix by lines": (prefix_under_headers, suffix_by_lines),
 }
 
@@ -78,16 +78,16 @@ class Score:
 @contextmanager
 def cutting(prefix: Cut, suffix: Cut) -> Iterator[None]:
     # The product's own function calls itself by its name in the module.
-    own = {"prefix_tokens": layout.prefix_tokens, "suffix_tokens": layout.suffix_tokens}
+    own = {"prefix_tokens": infill.prefix_tokens, "suffix_tokens": infill.suffix_tokens}
 
     def restored(cut: Cut) -> Cut:
         def run(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
-            with patch.multiple(layout, **own):
+            with patch.multiple(infill, **own):
                 return cut(text, tokenizer, budget)
 
         return run
 
-    with patch.multiple(layout, prefix_tokens=restored(prefix), suffix_tokens=restored(suffix)):
+    with patch.multiple(infill, prefix_tokens=restored(prefix), suffix_tokens=restored(suffix)):
         yield
 
 

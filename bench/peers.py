@@ -23,10 +23,10 @@ from typing import Any
 import torch
 
 from bench.figures import described, this_machine
-from dgemma_model.infill import FillOptions, Infiller
-from dgemma_model.load import BUNDLED
-from dgemma_model.train.baselines import stop_in_time
-from dgemma_model.train.cases import Case, Kind, draw, read_files
+from dgemma_model.fill.infiller import FillOptions, Infiller
+from dgemma_model.network.checkpoint import BUNDLED
+from dgemma_model.train.evaluate.baselines import stop_in_time
+from dgemma_model.train.evaluate.cases import Case, Kind, draw, read_files
 
 KINDS = (Kind.REST_OF_LINE, Kind.MID_IDENTIFIER, Kind.EXPRESSION, Kind.ARGUMENT_LIST)
 PEERS = {"gemma": "Gemma-3-270M", "smollm2": "SmolLM2-135M"}

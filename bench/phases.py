@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from dgemma_model.runner import Runner
+from dgemma_model.network.runner import Runner
 
 PASSES: Mapping[str, str] = {
     "store": "encode",

@@ -17,12 +17,12 @@ import torch
 from bench.curves import RESULTS
 from bench.drawing import Panel, draw
 from bench.figures import described, this_machine
-from dgemma_model.infill import FillOptions, Infiller
-from dgemma_model.load import BUNDLED
-from dgemma_model.train.cases import Case, Kind, read_files
-from dgemma_model.train.cases import draw as draw_cases
-from dgemma_model.train.evaluate import Score, measure
-from dgemma_model.train.plots import MODEL
+from dgemma_model.fill.infiller import FillOptions, Infiller
+from dgemma_model.network.checkpoint import BUNDLED
+from dgemma_model.train.evaluate.cases import Case, Kind, read_files
+from dgemma_model.train.evaluate.cases import draw as draw_cases
+from dgemma_model.train.evaluate.evaluate import Score, measure
+from dgemma_model.train.evaluate.plots import MODEL
 
 STEPS = (1, 2, 3, 4, 6, 8)
 

@@ -24,14 +24,11 @@ from torch import Tensor
 from bench.figures import Figure, described, table, this_machine
 from bench.processes import Stopwatch
 from bench.warm import library
-from dgemma_model.load import BUNDLED, TOKENIZER, load, stock_model
-from dgemma_model.network import Layer, Network
+from dgemma_model.network.checkpoint import BUNDLED, TOKENIZER, load, stock_model
+from dgemma_model.network.layers import Layer, Network
 from dgemma_model.tokenizer import Tokenizer
-from dgemma_model.train import compiled
-from dgemma_model.train.examples import Batch, Cutter, Row, RowMaker, Shape, collate, take
-from dgemma_model.train.parallel import Group, work_together
-from dgemma_model.train.passes import canvas_ranges, packed_kind, prompt_ranges
-from dgemma_model.train.train import (
+from dgemma_model.train.data.examples import Batch, Cutter, Row, RowMaker, Shape, collate, take
+from dgemma_model.train.run import (
     Recipe,
     half_precision,
     keep_freed_memory,
@@ -39,6 +36,9 @@ from dgemma_model.train.train import (
     settle,
     step_losses,
 )
+from dgemma_model.train.step import compiled
+from dgemma_model.train.step.parallel import Group, work_together
+from dgemma_model.train.step.passes import canvas_ranges, packed_kind, prompt_ranges
 
 EXPERTS = ("grouped_mm", "eager")
 """Transformers' ways to run experts, the fastest of which counts."""
@@ -100,7 +100,7 @@ def batches(tokenizer: Tokenizer, recipe: Recipe, count: int, shape: Shape) -> l
 
 
 def our_step(network: Network, recipe: Recipe, group: Group) -> Step:
-    """As `dgemma_model.train.train` makes it."""
+    """As `dgemma_model.train.run` makes it."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, fused=True)
 
     def step(batch: Batch) -> Tensor:

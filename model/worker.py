@@ -35,9 +35,9 @@ from typing import Any, TextIO
 import torch
 
 from dgemma_model.errors import Cancelled, ModelError
-from dgemma_model.infill import Draft, FillOptions, Infiller
-from dgemma_model.layout import MaskedText
-from dgemma_model.proofread import Page, proofread
+from dgemma_model.fill.infiller import Draft, FillOptions, Infiller
+from dgemma_model.fill.proofread import Page, proofread
+from dgemma_model.layouts.infill import MaskedText
 from dgemma_model.received import Received
 
 Message = dict[str, Any]

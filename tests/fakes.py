@@ -19,7 +19,7 @@ from dgemma_lsp.engines.base import (
     Page,
     Slot,
 )
-from dgemma_lsp.masked import MaskedDocument, Region
+from dgemma_lsp.text.masked import MaskedDocument, Region
 
 Script = Callable[[tuple[str, ...], tuple[str, ...]], Sequence[Sequence[str | Fill]]]
 """From segments and present texts to [alternative][region] fills."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from lsprotocol import types as lsp
 
-from dgemma_lsp import actions, lsp_edits
-from dgemma_lsp.documents import Snapshot
-from dgemma_lsp.main import main
-from dgemma_lsp.regions import Action, Region
+from dgemma_lsp.cli.main import main
+from dgemma_lsp.lsp import actions, to_lsp
+from dgemma_lsp.lsp.documents import Snapshot
+from dgemma_lsp.text.regions.at_cursor import Action, Region
 
 offer_rewrites, resolve = actions._rewrites, actions.resolve_code_action
 
@@ -21,7 +21,7 @@ offer_rewrites, resolve = actions._rewrites, actions.resolve_code_action
 async def offer_instructions(ls: Any, document: Snapshot, selected: Region) -> list[lsp.CodeAction]:
     """Enabled where it is shown as disabled otherwise."""
     found = [action for action in await offer_rewrites(ls, document, selected) if action.disabled is None]
-    return [*found, lsp_edits.code_action(document, selected, Action.INSTRUCT)]
+    return [*found, to_lsp.code_action(document, selected, Action.INSTRUCT)]
 
 
 async def obey(ls: Any, action: lsp.CodeAction) -> lsp.CodeAction:

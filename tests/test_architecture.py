@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 FOLDERS: Mapping[str, str] = {"dgemma_lsp": "dgemma_lsp", "dgemma_model": "model"}
 """Import name → folder."""
 
-PURE = ("regions.py", "polish.py")
+PURE = ("text/regions/at_cursor.py", "fill/polish.py")
 
 OUTSIDE_WORLD = frozenset(
     {"asyncio", "io", "logging", "os", "pathlib", "shutil", "socket", "subprocess", "tempfile"}
@@ -26,18 +26,18 @@ OUTSIDE_WORLD = frozenset(
 
 SPEAK_LSP = frozenset(
     {
-        "actions.py",
-        "completion.py",
-        "documents.py",
-        "lsp_edits.py",
-        "main.py",
-        "progress.py",
-        "proofreading.py",
-        "server.py",
-        "serving.py",
+        "lsp/actions.py",
+        "lsp/completion.py",
+        "lsp/documents.py",
+        "lsp/to_lsp.py",
+        "cli/main.py",
+        "lsp/progress.py",
+        "lsp/proofreading.py",
+        "lsp/server.py",
+        "lsp/serving.py",
     }
 )
-KNOW_THE_MODEL = frozenset({"engines/local.py", "doctor.py"})
+KNOW_THE_MODEL = frozenset({"engines/local.py", "cli/doctor.py"})
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def test_text_in_text_out(path: str) -> None:
     assert calls & {"open", "print", "input"} == set()
 
 
-@pytest.mark.parametrize("module", ["dgemma_lsp.cli", "dgemma_lsp.server", "dgemma_lsp.main"])
+@pytest.mark.parametrize("module", ["dgemma_lsp.cli.edit", "dgemma_lsp.lsp.server", "dgemma_lsp.cli.main"])
 def test_starting_up_loads_no_torch(module: str) -> None:
     loaded = f"import sys, {module}; print(*sorted({{'torch', 'transformers', 'dgemma_model'}} & set(sys.modules)))"
     done = subprocess.run(

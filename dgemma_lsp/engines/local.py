@@ -32,7 +32,7 @@ from dgemma_lsp.engines.base import (
     Page,
     draft_from_json,
 )
-from dgemma_lsp.lines import Edit
+from dgemma_lsp.text.lines import Edit
 
 if TYPE_CHECKING:
     from dgemma_model.worker import FillService

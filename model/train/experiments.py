@@ -21,17 +21,18 @@ from typing import Any
 
 import torch
 
-from dgemma_model import native, sampler
-from dgemma_model.denoise import Canvas, Schedule, denoise
-from dgemma_model.infill import FillOptions, Infiller
-from dgemma_model.layout import bucket, lay_out
-from dgemma_model.load import TOKENIZER
-from dgemma_model.prompt_cache import PromptCache
-from dgemma_model.runner import Prompt
+from dgemma_model.denoise import sampler
+from dgemma_model.denoise.loop import Canvas, Schedule, denoise
+from dgemma_model.fill.infiller import FillOptions, Infiller
+from dgemma_model.layouts.infill import bucket, lay_out
+from dgemma_model.network import native_runner
+from dgemma_model.network.checkpoint import TOKENIZER
+from dgemma_model.network.prompt_cache import PromptCache
+from dgemma_model.network.runner import Prompt
 from dgemma_model.tokenizer import UndecodableTokens
-from dgemma_model.train.cases import Case, Files, Kind, draw, read_files
-from dgemma_model.train.shares import compare
-from dgemma_model.train.train import SETTLED, Recipe, Run, keep_freed_memory, schedule, settle
+from dgemma_model.train.evaluate.cases import Case, Files, Kind, draw, read_files
+from dgemma_model.train.fit.mixture import compare
+from dgemma_model.train.run import SETTLED, Recipe, Run, keep_freed_memory, schedule, settle
 
 CASES = 600
 """Rests of lines that are asked for."""
@@ -84,7 +85,7 @@ TRIALS: Mapping[str, Trial] = {
 def small() -> Recipe:
     """What the trials start from: narrow, so that many fit into an hour."""
     return Recipe(
-        hidden=128, dense=256, experts=8, expert=64, bf16=native.kind_of(torch.bfloat16) is not None
+        hidden=128, dense=256, experts=8, expert=64, bf16=native_runner.kind_of(torch.bfloat16) is not None
     )
 
 

@@ -197,7 +197,7 @@ class Client:
 def server_command(*worker_arguments: str, options: Sequence[str] = ()) -> list[str]:
     """The command line of a server with the fake worker."""
     worker = shlex.join([sys.executable, str(FAKE_WORKER), *worker_arguments])
-    return [sys.executable, "-m", "dgemma_lsp.main", "--stdio", "--worker-command", worker, *options]
+    return [sys.executable, "-m", "dgemma_lsp.cli.main", "--stdio", "--worker-command", worker, *options]
 
 
 def instructed_server_command() -> list[str]:

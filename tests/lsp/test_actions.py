@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dgemma_lsp.syntax import languages
+from dgemma_lsp.text.syntax import languages
 from tests.fake_worker import WorkerLog
 from tests.lsp.client import CAPABILITIES, Client, Message, ResponseError, applied, fake, server_command
 from tests.lsp.conftest import StartServer

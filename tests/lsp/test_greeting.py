@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from dgemma_lsp.engines.base import Engine
-from dgemma_lsp.greeting import greet
-from dgemma_lsp.server import build_server
-from dgemma_lsp.settings import Settings
+from dgemma_lsp.lsp.greeting import greet
+from dgemma_lsp.lsp.server import build_server
+from dgemma_lsp.settings.settings import Settings
 from tests.fakes import FakeEngine
 from tests.lsp.client import CAPABILITIES, Client, Message
 from tests.lsp.conftest import StartServer
@@ -188,9 +188,9 @@ def test_parameters_that_cannot_be_understood_are_logged(talk: Talk) -> None:
 def test_the_answer_comes_before_the_server_is_imported() -> None:
     code = """
 import sys
-from dgemma_lsp.main import main
+from dgemma_lsp.cli.main import main
 assert not {"pygls", "lsprotocol", "asyncio"} & set(sys.modules)
-sys.modules["dgemma_lsp.server"] = None
+sys.modules["dgemma_lsp.lsp.server"] = None
 main(["--stdio"])
 """
     client = Client([sys.executable, "-c", code])
@@ -198,7 +198,7 @@ main(["--stdio"])
     answer = client.ask("initialize", initialize(CAPABILITIES)["params"])
     assert answer["serverInfo"]["name"] == "dgemma-lsp"
     assert client.process.wait(10) == 1
-    assert "dgemma_lsp.server" in client.stderr
+    assert "dgemma_lsp.lsp.server" in client.stderr
     client.close()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dgemma_lsp.journal import LOG, counted
+from dgemma_lsp.lsp.journal import LOG, counted
 from tests.fake_worker import WorkerLog
 from tests.lsp.client import CAPABILITIES, Client, Message, ResponseError, fake, server_command
 from tests.lsp.conftest import StartServer
@@ -84,7 +84,7 @@ def test_what_is_shown_and_accepted_is_counted_once(
     assert (counts.accepted, counts.accepted_characters) == (1, 5)
     environment = {"XDG_STATE_HOME": str(log.path.parent)}
     done = subprocess.run(
-        [sys.executable, "-m", "dgemma_lsp.main", "stats", "--json"],
+        [sys.executable, "-m", "dgemma_lsp.cli.main", "stats", "--json"],
         capture_output=True, text=True, env=environment, check=True, timeout=20,
     )  # fmt: skip
     assert json.loads(done.stdout)["total"]["accepted_characters"] == 5

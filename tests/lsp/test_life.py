@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dgemma_lsp.main import main
+from dgemma_lsp.cli.main import main
 from tests.fake_worker import WorkerLog
 from tests.lsp.client import CAPABILITIES, Client, server_command
 from tests.lsp.conftest import StartServer
@@ -201,7 +201,7 @@ def test_an_editor_in_another_container_is_not_missed(start_server: StartServer)
 def test_the_command_line_reaches_the_engine() -> None:
     code = """
 import sys
-import dgemma_lsp.engines.local as local, dgemma_lsp.main as main
+import dgemma_lsp.engines.local as local, dgemma_lsp.cli.main as main
 local.worker_command = lambda model, device: print(model, device, file=sys.stderr) or ["/no/such/worker"]
 sys.exit(main.main(["--model", "some/model", "--device", "cuda"]))
 """

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTokens
-from dgemma_model.train import tokenizer as training
+from dgemma_model.train.data import train_tokenizer as training
 
 CHECKPOINT = Path(__file__).parents[2] / "model" / "checkpoint"
 TOKENIZER = Tokenizer.from_file(CHECKPOINT / "tokenizer.json")

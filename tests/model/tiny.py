@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 import dgemma_model
-from dgemma_model.config import NetworkConfig
-from dgemma_model.infill import Infiller
-from dgemma_model.layout import Budget
-from dgemma_model.network import Network
+from dgemma_model.fill.infiller import Infiller
+from dgemma_model.layouts.infill import Budget
+from dgemma_model.network.config import NetworkConfig
+from dgemma_model.network.layers import Network
 from dgemma_model.tokenizer import Tokenizer
 
 TINY = NetworkConfig(

@@ -1,4 +1,4 @@
-"""A tour of the plugin with the bundled model; ``docs/recordings.py`` makes an animation of what is kept here."""
+"""A tour of the plugin with the bundled model; ``tools/recordings.py`` makes an animation of what is kept here."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from docs.recordings import MOST_BYTES, Camera, shots, svg
 from tests.e2e.neovim.conftest import SCREENS, Flavour, OpenEditor
 from tests.e2e.neovim.editor import Editor
 from tests.e2e.neovim.install import ROOT
+from tools.recordings import MOST_BYTES, Camera, shots, svg
 
 Saved = Callable[[Editor], bytes]
 

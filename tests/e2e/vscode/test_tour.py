@@ -1,4 +1,4 @@
-"""A tour of the extension with the bundled model; ``docs/recordings.py`` makes an animation of what is kept here."""
+"""A tour of the extension with the bundled model; ``tools/recordings.py`` makes an animation of what is kept here."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from docs.recordings import MOST_BYTES, VSCODE_SHOTS, Camera, gif, shots
-from docs.vscode_pictures import SETTINGS
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
 from tests.e2e.vscode.editor import Window, wait_until
+from tools.recordings import MOST_BYTES, VSCODE_SHOTS, Camera, gif, shots
+from tools.vscode_pictures import SETTINGS
 
 NAME = "inventory.py"
 HOLE = "⟨fill⟩".encode()

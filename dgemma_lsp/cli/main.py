@@ -1,0 +1,137 @@
+"""``dgemma-lsp``: the language server, started by an editor, and some commands for people.
+
+The server speaks over stdin and stdout. Exit status: 0 after ``shutdown`` and ``exit``, 1 when the editor went away
+without them, 2 for wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from io import BufferedWriter
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from dgemma_lsp import __version__
+from dgemma_lsp.engines.base import Engine
+from dgemma_lsp.engines.local import LocalEngine
+from dgemma_lsp.lsp.greeting import greet
+from dgemma_lsp.settings.preferences import Preferences
+from dgemma_lsp.settings.settings import Chosen, Device, Settings
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help shows what can be said.\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve one editor, or do what a command says; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    if arguments.command is not None:
+        return int(arguments.command(arguments))
+    return _serve(arguments)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    # pygls would wait for input that a terminal's Ctrl-C did not close. The worker ends with us.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    streams = None if arguments.tcp else greet(*_protocol_streams())
+    from dgemma_lsp.lsp.server import build_server  # takes half a second
+
+    def make_engine(settings: Settings) -> Engine:
+        return LocalEngine(settings.model, settings.device.value, arguments.worker_command)
+
+    server = build_server(make_engine, _preferences(arguments))
+    if streams is None:
+        server.start_tcp(*arguments.tcp)
+    else:
+        server.start_io(*streams)
+    return 0 if server.shutdown_requested else 1
+
+
+def _preferences(arguments: argparse.Namespace) -> Preferences:
+    said: Chosen = {
+        (name,): value for name in ("model", "device") if (value := getattr(arguments, name)) is not None
+    }
+    return Preferences(os.environ, said)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="dgemma-lsp",
+        description="Completes and rewrites code in an editor, with a block-diffusion model on this machine.",
+        allow_abbrev=False,
+    )
+    transport = parser.add_mutually_exclusive_group()
+    transport.add_argument("--stdio", action="store_true", help="speak over stdin and stdout (the default)")
+    transport.add_argument("--tcp", type=_address, metavar="HOST:PORT", help="listen there (for debugging)")
+    parser.add_argument("--model", help="directory or name of a checkpoint (default: the bundled one)")
+    parser.add_argument(
+        "--device",
+        type=Device,
+        choices=list(Device),
+        metavar="{" + ",".join(device.value for device in Device) + "}",
+        help="where the model runs (default: cpu)",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    # For tests, and for whoever debugs a worker of their own.
+    parser.add_argument("--worker-command", type=shlex.split, help=argparse.SUPPRESS)
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    schema = commands.add_parser("schema", help="print the settings as a JSON schema", allow_abbrev=False)
+    schema.add_argument("--table", action="store_true", help="as a table in Markdown")
+    schema.set_defaults(command=_print_schema)
+    doctor = commands.add_parser("doctor", help="look at this machine, and time a fill", allow_abbrev=False)
+    doctor.add_argument("--json", action="store_true", help="for a program")
+    doctor.set_defaults(command=_examine)
+    stats = commands.add_parser("stats", help="print what was shown, accepted and kept", allow_abbrev=False)
+    stats.add_argument("--json", action="store_true", help="for a program")
+    stats.set_defaults(command=_print_stats)
+    return parser
+
+
+def _print_schema(arguments: argparse.Namespace) -> int:
+    from dgemma_lsp.settings.schema import as_json, settings_table
+
+    print(settings_table() if arguments.table else as_json())
+    return 0
+
+
+def _examine(arguments: argparse.Namespace) -> int:
+    from dgemma_lsp.cli.doctor import examine
+
+    settings = _preferences(arguments).settings
+    report = examine(LocalEngine(settings.model, settings.device.value, arguments.worker_command))
+    print(report.to_json() if arguments.json else "\n".join(report.lines()))
+    return 3 if report.fill is None else 0
+
+
+def _print_stats(arguments: argparse.Namespace) -> int:
+    from dgemma_lsp.cli.stats import report
+    from dgemma_lsp.lsp.journal import state_folder
+
+    print(report(state_folder(os.environ, Path.home()), arguments.json))
+    return 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form HOST:PORT")
+    return host or "localhost", int(port)
+
+
+def _protocol_streams() -> tuple[BinaryIO, BufferedWriter]:
+    """For the protocol alone: what anything else prints goes to stderr."""
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return sys.stdin.buffer, output
+
+
+if __name__ == "__main__":
+    sys.exit(main())

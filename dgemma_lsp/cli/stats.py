@@ -1,0 +1,46 @@
+"""``dgemma-lsp stats``: what has been suggested on this machine, and how much of it stayed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from dgemma_lsp.lsp.journal import COUNTERS, Counts, counted, total
+
+DAYS = 7
+"""That are shown one by one."""
+
+
+def report(folder: Path, as_json: bool) -> str:
+    """The counters of all servers.
+
+    Args:
+        folder: where they are.
+        as_json: for a program: {"days": {day: counts}, "total": counts}.
+    """
+    days = counted(folder)
+    if as_json:
+        return json.dumps(
+            {"days": {day: asdict(days[day]) for day in sorted(days)}, "total": asdict(total(days.values()))}
+        )
+    if not days:
+        return "Nothing has been counted yet; completions are, while the setting counters is on."
+    return "\n".join(
+        [*_table(days), "", f"Counted on this machine, in {folder / COUNTERS}; never sent anywhere."]
+    )
+
+
+def _table(days: Mapping[str, Counts]) -> list[str]:
+    last = [(day, days[day]) for day in sorted(days)[-DAYS:]]
+    head = f"{'':10}  {'shown':>8}  {'accepted':>8}  {'characters':>10}  {'kept':>8}  {'share':>6}"
+    return [head, *(_row(day, counts) for day, counts in [*last, ("in all", total(days.values()))])]
+
+
+def _row(name: str, counts: Counts) -> str:
+    share = f"{counts.accepted / counts.shown:.0%}" if counts.shown else "–"
+    return (
+        f"{name:10}  {counts.shown:>8}  {counts.accepted:>8}  {counts.accepted_characters:>10}  "
+        f"{counts.kept_characters:>8}  {share:>6}"
+    )

@@ -1,0 +1,257 @@
+"""One engine for many requests: the newest wins, and the model loads in the background.
+
+The engine blocks, so it works in a thread of its own, one fill at a time. An `await` here can be given up at any
+moment: the caller is free at once, and the engine stops before its next denoising step.
+
+Knows nothing of the protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from enum import Enum, auto
+from typing import Any
+
+from dgemma_lsp.engines.base import (
+    Cancelled,
+    Draft,
+    Engine,
+    EngineError,
+    EngineInfo,
+    FillCancelled,
+    FillOptions,
+    Hint,
+    Page,
+)
+from dgemma_lsp.fill import pipeline
+from dgemma_lsp.fill.pipeline import Gate, Outcome
+from dgemma_lsp.lsp.status import State, Status
+from dgemma_lsp.text.masked import MaskedDocument
+
+PIECE = 8
+"""Lines that are proofread before somebody else's request may come between."""
+
+
+class Urgency(Enum):
+    """What a request gives way to."""
+
+    AHEAD = auto()
+    """Perhaps somebody will want it: it ends when any other request comes, and no other ends because of it."""
+    AUTOMATIC = auto()
+    """Nobody asked for it: it ends when any newer request comes."""
+    ASKED = auto()
+    """Somebody waits for it: it ends when another one with the same key comes."""
+
+
+class Superseded(Exception):
+    """A newer request has taken this one's place."""
+
+
+class Session:
+    """Fills for one editor.
+
+    All methods but `close` belong to one event loop.
+
+    Args:
+        engine: closed by `close`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fill")
+        self._requests: list[_Request] = []
+        self._status = Status(State.LOADING)
+
+    @property
+    def status(self) -> Status:
+        """LOADING, READY or ERROR: the model's, as far as is known. A failed engine is tried again by the next fill."""
+        return self._status
+
+    async def load(self) -> EngineInfo:
+        """Load the model; requests that come meanwhile wait for it.
+
+        Raises:
+            EngineError: it cannot be loaded.
+        """
+        try:
+            info = await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.load)
+        except EngineError as error:
+            self._status = Status(State.ERROR, str(error))
+            raise
+        self._status = Status(State.READY)
+        return info
+
+    async def fill(
+        self,
+        document: MaskedDocument,
+        options: FillOptions,
+        gate: Gate,
+        key: str,
+        urgency: Urgency = Urgency.ASKED,
+        on_draft: Callable[[Draft], None] | None = None,
+    ) -> Outcome:
+        """Fill the regions of a document; cancelling this coroutine stops the denoising.
+
+        Args:
+            document: what to fill.
+            options: how to denoise.
+            gate: what may be shown.
+            key: requests with the same key are versions of the same wish; only the newest counts.
+            urgency: only ASKED ones do not give way to requests with other keys.
+            on_draft: called in the event loop after each denoising step, as long as the fill is wanted.
+
+        Raises:
+            Superseded: a newer request came.
+            EngineError: the engine failed; it can be asked again.
+        """
+        request = _Request(key, urgency)
+        self._make_way(request)
+        self._requests.append(request)
+        try:
+            return await self._outcome(request, document, options, gate, on_draft)
+        finally:
+            request.stop.set()
+            self._requests.remove(request)
+
+    async def proofread(
+        self, page: Page, key: str, on_read: Callable[[int], None] | None = None
+    ) -> list[Hint]:
+        """What may be wrong in a page; cancelling this coroutine stops the reading.
+
+        It is read in pieces, so that completions need not wait for the whole.
+
+        Args:
+            page: what to read.
+            key: a newer request with the same key ends this one.
+            on_read: called with the number of spans that have been read.
+
+        Raises:
+            Superseded: a newer request came, or the session has ended.
+            EngineError: the engine failed; it can be asked again.
+        """
+        request, found, loop = _Request(key, Urgency.ASKED), list[Hint](), asyncio.get_running_loop()
+        self._make_way(request)
+        self._requests.append(request)
+        try:
+            for first in range(0, len(page.spans), PIECE):
+                piece = replace(page, spans=page.spans[first : first + PIECE])
+                found += await loop.run_in_executor(
+                    self._thread, _read, self._engine, piece, request.stop.is_set
+                )
+                if on_read is not None:
+                    on_read(first + len(piece.spans))
+        except FillCancelled:
+            raise Superseded from None
+        finally:
+            request.stop.set()
+            self._requests.remove(request)
+        return found
+
+    def close(self) -> None:
+        """Stop everything and end the engine; from any thread."""
+        for request in tuple(self._requests):
+            request.stop.set()
+        self._engine.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _make_way(self, newer: _Request) -> None:
+        for request in self._requests:
+            if request.gives_way_to(newer):
+                request.supersede()
+
+    async def _outcome(
+        self,
+        request: _Request,
+        document: MaskedDocument,
+        options: FillOptions,
+        gate: Gate,
+        on_draft: Callable[[Draft], None] | None,
+    ) -> Outcome:
+        loop = asyncio.get_running_loop()
+
+        def tell(draft: Draft) -> None:
+            if on_draft is not None and not request.stop.is_set():
+                loop.call_soon_threadsafe(on_draft, draft)
+
+        fill = loop.run_in_executor(
+            self._thread, _fill, self._engine, document, options, gate, request.stop.is_set, tell
+        )
+        ends: set[asyncio.Future[Any]] = {fill, request.superseded}
+        try:
+            # The engine notices that it should stop a little later; nobody has to wait for that.
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            fill.add_done_callback(_forget)
+            if not fill.done():
+                fill.cancel()
+        if request.superseded.done():
+            raise Superseded
+        return self._noted(fill)
+
+    def _noted(self, fill: asyncio.Future[Outcome]) -> Outcome:
+        try:
+            outcome = fill.result()
+        except FillCancelled:
+            raise Superseded from None  # by the end of the session
+        # An engine that could not be loaded at first may have been mended.
+        self._status = Status(State.READY)
+        return outcome
+
+
+class _Request:
+    """A fill that somebody awaits.
+
+    Attributes:
+        stop: read by the engine's thread before every denoising step.
+        superseded: done when a newer request takes its place.
+    """
+
+    def __init__(self, key: str, urgency: Urgency) -> None:
+        self.key = key
+        self.urgency = urgency
+        self.stop = threading.Event()
+        self.superseded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def gives_way_to(self, newer: _Request) -> bool:
+        if newer.urgency is Urgency.AHEAD:
+            return self.urgency is Urgency.AHEAD
+        return self.key == newer.key or self.urgency is not Urgency.ASKED
+
+    def supersede(self) -> None:
+        self.stop.set()
+        if not self.superseded.done():
+            self.superseded.set_result(None)
+
+
+def _fill(
+    engine: Engine,
+    document: MaskedDocument,
+    options: FillOptions,
+    gate: Gate,
+    cancelled: Cancelled,
+    tell: Callable[[Draft], None],
+) -> Outcome:
+    if cancelled():
+        raise FillCancelled
+    final: Draft | None = None
+    for draft in pipeline.drafts(document, engine, options, cancelled):
+        final = draft
+        tell(draft)
+    assert final is not None, "the pipeline ends with a final draft or with an error"
+    return pipeline.outcome(document, final, gate)
+
+
+def _read(engine: Engine, page: Page, cancelled: Cancelled) -> list[Hint]:
+    if cancelled():
+        raise FillCancelled
+    return [hint for hints in engine.hints(page, cancelled) for hint in hints]
+
+
+def _forget(fill: asyncio.Future[Outcome]) -> None:
+    """Look at the error of a fill that nobody awaits any longer, so that asyncio doesn't complain about it."""
+    if not fill.cancelled():
+        fill.exception()

@@ -1,0 +1,76 @@
+"""The settings of the server in the Neovim plugin: in ``:help dgemma``, and as types for editors of an ``init.lua``."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+
+from dgemma_lsp.settings.rules import Schema
+from dgemma_lsp.settings.schema import json_schema
+from dgemma_lsp.settings.settings import Leaf, leaves, plain
+
+BEGIN = "						*dgemma-settings*\n"
+END = "=" * 78 + "\n"
+
+INTRODUCTION = """\
+What the server does, as `init_options` of |vim.lsp.config()| or as `dgemma` in
+its `settings`; inner names as tables: >lua
+
+    vim.lsp.config('dgemma', {
+      ---@type dgemma.Settings
+      init_options = { automatic = { minConfidence = 0.3 } },
+    })
+<
+"""
+
+LUA_TYPES = {
+    "boolean": "boolean",
+    "string": "string",
+    "number": "number",
+    "integer": "integer",
+    "null": "nil",
+}
+
+
+def with_settings(text: str) -> str:
+    """The help with the section as it must be."""
+    before, _, behind = text.partition(BEGIN)
+    _, _, after = behind.partition(END)
+    section = "\n".join([INTRODUCTION, *map(_entry, leaves())])
+    return before + BEGIN + section + "\n" + END + after
+
+
+def _entry(leaf: Leaf) -> str:
+    told = f"{leaf.description[:1].upper()}{leaf.description[1:]} It must be {leaf.rule.allowed}."
+    default = json.dumps(plain(leaf.default), ensure_ascii=False)
+    lines = textwrap.wrap(told, 62) + textwrap.wrap(f"Default: {default}", 62)
+    return f"`{leaf.name}`\n" + "".join(f"\t\t{line}\n" for line in lines)
+
+
+def annotations(_: str = "") -> str:
+    """A file of types only, whatever stood in it before."""
+    classes = _classes("dgemma.Settings", json_schema())
+    return "---@meta\n-- Written by `make settings`, from the server's schema.\n\n" + "\n".join(classes)
+
+
+def _classes(name: str, branch: Schema) -> Iterator[str]:
+    inner = {one: schema for one, schema in branch["properties"].items() if "properties" in schema}
+    for one, schema in inner.items():
+        yield from _classes(f"{name}.{one.capitalize()}", schema)
+    fields = "".join(
+        # Above its field: some descriptions are too long to stand behind it.
+        f"--- {schema['description']}\n"
+        f"---@field {one}? {f'{name}.{one.capitalize()}' if one in inner else _type(schema)}\n"
+        for one, schema in branch["properties"].items()
+    )
+    yield f"---@class {name}\n{fields}"
+
+
+def _type(schema: Schema) -> str:
+    if "enum" in schema:
+        return "|".join(f"'{value}'" for value in schema["enum"])
+    if schema["type"] == "array":
+        return f"{_type(schema['items'])}[]"
+    named = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    return "|".join(LUA_TYPES[one] for one in named)
