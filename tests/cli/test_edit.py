@@ -369,7 +369,7 @@ def test_help_and_version(option: str, said: str, capfd: pytest.CaptureFixture[s
 def test_help_is_quick() -> None:
     heavy = "torch transformers rich tree_sitter lsprotocol pygls"
     script = (
-        "import sys, dgemma_lsp.cli.edit as cli\n"
+        "import sys, dgemma_lsp.cli.edit as edit\n"
         "try: edit.main(['--help'])\n"
         f"finally: assert not set('{heavy}'.split()) & set(sys.modules), sys.modules.keys()"
     )
