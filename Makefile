@@ -55,7 +55,7 @@ vsix:
 
 # Node, code-server, Chromium and playwright; without them the tests in VS Code are skipped.
 vscode: $(READY)
-	tests/e2e/vscode/install.sh $(BIN)/python .cache/vscode
+	tools/drivers/vscode/install.sh $(BIN)/python .cache/vscode
 
 lint: $(READY) $(TYPES)
 	$(BIN)/ruff check .

@@ -22,9 +22,9 @@ from bench.figures import Figure, described, record, spread, table, this_machine
 from bench.keystrokes import Place, places
 from bench.measurements import LONG
 from bench.processes import Stopwatch, command
-from tests.e2e.neovim import install
-from tests.e2e.neovim.editor import Editor
-from tests.e2e.neovim.user import Home
+from tools.drivers.neovim import install
+from tools.drivers.neovim.editor import Editor
+from tools.drivers.neovim.user import Home
 
 RESULT = install.ROOT / "bench" / "results" / "neovim.json"
 

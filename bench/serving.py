@@ -14,9 +14,9 @@ from bench.lsp import Client
 from bench.measurements import BETWEEN_KEYS, KEYSTROKES, LONG
 from bench.processes import Stopwatch, server
 from bench.warm import sized
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import Client as Editor
-from tests.lsp.client import ResponseError, server_command
+from tools.drivers.client import Client as Editor
+from tools.drivers.client import ResponseError, server_command
+from tools.drivers.fake_worker import WorkerLog
 
 SMALL_LINES, LARGE_LINES = 300, 20_000
 LONG_PLACES = 20

@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING
 
 from bench.figures import Figure, described, record, spread, table, this_machine
 from bench.keystrokes import Place, places
-from tests.e2e.vscode.editor import CodeServer, Window, build_package, chromium, wait_until, what_is_missing
+from tools.drivers.vscode.editor import (
+    CodeServer,
+    Window,
+    build_package,
+    chromium,
+    wait_until,
+    what_is_missing,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

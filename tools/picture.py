@@ -1,6 +1,6 @@
 """Make docs/fill.svg, the README's picture: the canvas of the demo after each step, as a terminal shows it.
 
-Run it from the repository's root: ``.venv/bin/python tools/picture.py``. It fills for real, with the bundled model.
+Run it from the repository's root: ``python -m tools.picture``. It fills for real, with the bundled model.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Draws the extension's ``rewrite.png`` and ``holes.png``: a real VS Code, with what the bundled model really fills in.
 
-Run it after ``make vscode``: ``python tools/vscode_pictures.py``. The tests' window does what a user would do.
+Run it after ``make vscode``: ``python -m tools.vscode_pictures``. The window is driven as a user would drive it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from tools.drivers.vscode.editor import CodeServer, Window, build_package, chromium, wait_until
 
-from tests.e2e.vscode.editor import CodeServer, Window, build_package, chromium, wait_until  # noqa: E402
+ROOT = Path(__file__).parent.parent
 
 SETTINGS = {
     "workbench.colorTheme": "Default Dark Modern",

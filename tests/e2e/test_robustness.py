@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_worker import WorkerLog
 from tests.lsp.chaos import Chaos, memory
-from tests.lsp.client import Client, server_command
+from tools.drivers.client import Client, server_command
+from tools.drivers.fake_worker import WorkerLog
 
 pytestmark = [
     pytest.mark.timeout(600),

@@ -17,7 +17,7 @@ import pytest
 
 from dgemma_lsp.engines.base import Draft, FillOptions
 from dgemma_lsp.engines.local import LocalEngine
-from tests.lsp.client import Client, Message, ResponseError, applied
+from tools.drivers.client import Client, Message, ResponseError, applied
 
 pytestmark = pytest.mark.timeout(120)
 

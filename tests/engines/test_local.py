@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from dgemma_lsp.engines.base import Draft, EngineError, EngineInfo, FillCancelled, FillOptions
 from dgemma_lsp.engines.local import InProcessEngine, LocalEngine, _Sent, worker_command
 from dgemma_model.received import Received
-from tests.fake_worker import FAKE_WORKER, WorkerLog
+from tools.drivers.fake_worker import FAKE_WORKER, WorkerLog
 
 pytestmark = pytest.mark.timeout(20)
 

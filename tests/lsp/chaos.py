@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import Client, Message, ResponseError
+from tools.drivers.client import Client, Message, ResponseError
+from tools.drivers.fake_worker import WorkerLog
 
 PIECES = (
     "x",

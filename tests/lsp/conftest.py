@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import Client, server_command
+from tools.drivers.client import Client, server_command
+from tools.drivers.fake_worker import WorkerLog
 
 StartServer = Callable[..., Client]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import Client, Message, ResponseError
 from tests.lsp.conftest import StartServer
+from tools.drivers.client import Client, Message, ResponseError
+from tools.drivers.fake_worker import WorkerLog
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -17,8 +17,8 @@ from dgemma_lsp.lsp.greeting import greet
 from dgemma_lsp.lsp.server import build_server
 from dgemma_lsp.settings.settings import Settings
 from tests.fakes import FakeEngine
-from tests.lsp.client import CAPABILITIES, Client, Message
 from tests.lsp.conftest import StartServer
+from tools.drivers.client import CAPABILITIES, Client, Message
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from dgemma_lsp.lsp.journal import LOG, counted
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import CAPABILITIES, Client, Message, ResponseError, fake, server_command
 from tests.lsp.conftest import StartServer
+from tools.drivers.client import CAPABILITIES, Client, Message, ResponseError, fake, server_command
+from tools.drivers.fake_worker import WorkerLog
 
 pytestmark = pytest.mark.timeout(30)
 

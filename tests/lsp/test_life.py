@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dgemma_lsp.cli.main import main
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import CAPABILITIES, Client, server_command
 from tests.lsp.conftest import StartServer
+from tools.drivers.client import CAPABILITIES, Client, server_command
+from tools.drivers.fake_worker import WorkerLog
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from tests.fake_worker import WorkerLog
 from tests.lsp.chaos import Chaos
 from tests.lsp.conftest import StartServer
+from tools.drivers.fake_worker import WorkerLog
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import CAPABILITIES, Client, Message
 from tests.lsp.conftest import StartServer
+from tools.drivers.client import CAPABILITIES, Client, Message
+from tools.drivers.fake_worker import WorkerLog
 
 pytestmark = pytest.mark.timeout(30)
 

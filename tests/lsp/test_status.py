@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import CAPABILITIES, Client, Message, ResponseError, fake
 from tests.lsp.conftest import StartServer
+from tools.drivers.client import CAPABILITIES, Client, Message, ResponseError, fake
+from tools.drivers.fake_worker import WorkerLog
 
 pytestmark = pytest.mark.timeout(30)
 

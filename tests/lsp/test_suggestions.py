@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import CAPABILITIES, Client, Message, applied, fake
 from tests.lsp.conftest import StartServer
+from tools.drivers.client import CAPABILITIES, Client, Message, applied, fake
+from tools.drivers.fake_worker import WorkerLog
 
 pytestmark = pytest.mark.timeout(30)
 

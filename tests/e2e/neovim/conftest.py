@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.neovim import install
-from tests.e2e.neovim.editor import Editor
-from tests.e2e.neovim.user import Home
-from tests.lsp.client import server_command
+from tools.drivers.client import server_command
+from tools.drivers.neovim import install
+from tools.drivers.neovim.editor import Editor
+from tools.drivers.neovim.user import Home
 
 SCREENS = Path(os.environ.get("SCREENS", install.ROOT / ".cache" / "screens"))
 

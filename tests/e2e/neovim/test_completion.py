@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.neovim.conftest import FLAVOURS, OpenEditor
-from tests.e2e.neovim.editor import Editor
+from tools.drivers.neovim.editor import Editor
 
 whoever_draws = pytest.mark.parametrize("flavour", FLAVOURS, indirect=True)
 """Also where Neovim could draw and the plugin does."""

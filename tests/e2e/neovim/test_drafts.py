@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.neovim.conftest import OpenEditor
-from tests.e2e.neovim.editor import Editor
+from tools.drivers.neovim.editor import Editor
 
 Saved = Callable[[Editor], bytes]
 Keep = Callable[[Editor, str], None]

@@ -15,10 +15,10 @@ import pytest
 
 from dgemma_lsp import __version__
 from tests.e2e.neovim.conftest import OpenEditor
-from tests.e2e.neovim.editor import Editor, descendants
-from tests.e2e.neovim.user import PLUGIN
-from tests.fake_worker import WorkerLog
-from tests.lsp.client import server_command
+from tools.drivers.client import server_command
+from tools.drivers.fake_worker import WorkerLog
+from tools.drivers.neovim.editor import Editor, descendants
+from tools.drivers.neovim.user import PLUGIN
 
 Saved = Callable[[Editor], bytes]
 Keep = Callable[[Editor, str], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.e2e.neovim.conftest import OpenEditor
-from tests.e2e.neovim.editor import Editor
+from tools.drivers.neovim.editor import Editor
 
 Saved = Callable[[Editor], bytes]
 Keep = Callable[[Editor, str], None]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.neovim.conftest import OpenEditor
-from tests.e2e.neovim.editor import Editor, descendants
+from tools.drivers.neovim.editor import Editor, descendants
 
 Saved = Callable[[Editor], bytes]
 Keep = Callable[[Editor, str], None]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.neovim import install
-from tests.e2e.neovim.user import INIT, PLUGIN
+from tools.drivers.neovim import install
+from tools.drivers.neovim.user import INIT, PLUGIN
 
 FILES = [str(path) for path in sorted([*PLUGIN.rglob("*.lua"), INIT])]
 

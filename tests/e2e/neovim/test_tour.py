@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.e2e.neovim.conftest import SCREENS, Flavour, OpenEditor
-from tests.e2e.neovim.editor import Editor
-from tests.e2e.neovim.install import ROOT
+from tools.drivers.neovim.editor import Editor
+from tools.drivers.neovim.install import ROOT
 from tools.recordings import MOST_BYTES, Camera, shots, svg
 
 Saved = Callable[[Editor], bytes]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.vscode.editor import SIZE, CodeServer, Window, build_package, chromium, what_is_missing
-from tests.fake_worker import FAKE_WORKER, WorkerLog
+from tools.drivers.fake_worker import FAKE_WORKER, WorkerLog
+from tools.drivers.vscode.editor import SIZE, CodeServer, Window, build_package, chromium, what_is_missing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
-from tests.e2e.vscode.editor import CodeServer, Window, wait_until
+from tools.drivers.vscode.editor import CodeServer, Window, wait_until
 
 NAME = "shop.py"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
-from tests.e2e.vscode.editor import CodeServer, Window, wait_until
-from tests.lsp.client import instructed_server_command
+from tools.drivers.client import instructed_server_command
+from tools.drivers.vscode.editor import CodeServer, Window, wait_until
 
 
 def original(name: str) -> bytes:

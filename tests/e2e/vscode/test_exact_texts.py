@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
-from tests.e2e.vscode.editor import CodeServer, Window, wait_until
-from tests.fake_worker import WorkerLog
+from tools.drivers.fake_worker import WorkerLog
+from tools.drivers.vscode.editor import CodeServer, Window, wait_until
 
 SNIPPET = {"call": {"prefix": "zzz", "body": "call(${1:placeholder})", "scope": "python"}}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.vscode.editor import EXTENSION, TOOLS, run
+from tools.drivers.vscode.editor import EXTENSION, TOOLS, run
 
 
 @pytest.mark.parametrize("script", ["check", "test"])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
-from tests.e2e.vscode.editor import CodeServer, Window, wait_until
+from tools.drivers.vscode.editor import CodeServer, Window, wait_until
 
 CRASH = "import sys; sys.exit('ModuleNotFoundError: No module named pygls')"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.e2e.neovim.screen import HEIGHT, WIDTH, Screen
+from tools.drivers.neovim.screen import HEIGHT, WIDTH, Screen
 
 TIMEOUT_SECONDS = 30.0
 

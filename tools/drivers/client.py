@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from tests.fake_worker import FAKE_WORKER
+from tools.drivers.fake_worker import FAKE_WORKER
 
-INSTRUCTED_SERVER = Path(__file__).parents[1] / "instructed_server.py"
+INSTRUCTED_SERVER = Path(__file__).with_name("instructed_server.py")
 
 TIMEOUT_SECONDS = 15.0
 

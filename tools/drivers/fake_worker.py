@@ -71,6 +71,8 @@ def arguments() -> argparse.Namespace:
 
 
 class FakeWorker:
+    """Takes requests from stdin, answers them one after the other, and notes what it does."""
+
     def __init__(self, args: argparse.Namespace) -> None:
         self.given = self.args = args
         self.requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.e2e.neovim.editor import Editor
-from tests.e2e.neovim.install import ROOT, Neovim
+from tools.drivers.neovim.editor import Editor
+from tools.drivers.neovim.install import ROOT, Neovim
 
 PLUGIN = ROOT / "editors" / "neovim"
 INIT = Path(__file__).with_name("init.lua")

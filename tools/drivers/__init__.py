@@ -1,0 +1,1 @@
+"""Drivers of servers and editors, shared by the tests, the measurements and the makers of pictures."""
