@@ -27,7 +27,7 @@ help:
 	@echo "make e2e     the tests with real processes and the bundled model, and those of the wheel"
 	@echo "make vsix    the VS Code extension as a package;  make vscode  what its tests need"
 	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
-	@echo "make bench   measure: the table of the README;  make bench-editors  what typing costs in real editors"
+	@echo "make bench   measure: the table of docs/performance.md;  make bench-editors  what typing costs in real editors"
 	@echo "make bench-peers  the bundled model beside small autoregressive ones, on held-out regions (long)"
 	@echo "make settings  writes the settings into docs/ and both plugins"
 	@echo "make recordings  the READMEs' animated recordings of both editors"

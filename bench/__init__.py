@@ -1,1 +1,1 @@
-"""Measures what README's performance table says: ``python -m bench`` (or ``make bench``)."""
+"""Measures the table of docs/performance.md: ``python -m bench`` (or ``make bench``)."""

@@ -56,7 +56,7 @@ export class Actions implements Disposable {
     const wish = { command: PROOFREAD, arguments: [uri] };
     try {
       const hints: unknown = await client?.sendRequest(ExecuteCommandRequest.type, wish);
-      void window.showInformationMessage(`dgemma: ${hints === 0 ? 'Nothing is surprising here.' : 'What is surprising is marked.'}`);
+      void window.showInformationMessage(`dgemma: ${hints === 0 ? 'Nothing looks odd here.' : 'What looks odd is marked.'}`);
     } catch (error) {
       void window.showWarningMessage(`dgemma: ${words(error)}`);
     }
@@ -141,7 +141,7 @@ function takenUpByUs(action: CodeAction & Offer): CodeAction {
 async function instructed(offer: Offer): Promise<Offer | undefined> {
   const instruction = await window.showInputBox({
     title: 'Rewrite the selection',
-    prompt: 'What is to become of it?',
+    prompt: 'How should it change?',
     placeHolder: 'use a dict comprehension',
   });
   return instruction ? { ...offer, data: { ...offer.data, instruction } } : undefined;
@@ -182,7 +182,7 @@ function nothing(name: ActionName, { selection, document }: TextEditor): string 
     case 'FILL_FUNCTION':
       return 'No holes were found in a function around the cursor.';
     case 'INSTRUCT':
-      return 'The present model follows no instructions.';
+      return 'This model cannot follow instructions.';
     case 'REWRITE':
       return selection.isEmpty ? 'Select the text to rewrite first.' : 'Nothing can be rewritten here.';
   }

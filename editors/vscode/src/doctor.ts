@@ -29,7 +29,7 @@ export class Doctor implements Disposable, TextDocumentContentProvider {
   }
 
   async show(): Promise<void> {
-    const options = { location: ProgressLocation.Notification, title: 'dgemma: looking at what is installed' };
+    const options = { location: ProgressLocation.Notification, title: 'dgemma: checking the installation' };
     this.content = await window.withProgress(options, () => report(this.context, this.server));
     const page = Uri.from({ scheme: SCHEME, path: 'dgemma.md', query: String(++this.count) });
     await window.showTextDocument(await workspace.openTextDocument(page));
@@ -50,7 +50,7 @@ async function report(context: ExtensionContext, server: Server): Promise<string
     `- trusted folder: ${workspace.isTrusted ? 'yes' : 'no: servers and models that it names are not used'}`,
     `- server: ${found === undefined ? `not found; \`${howToInstall()}\` installs it` : `\`${found.command.join(' ')}\`, found by ${found.origin}`}`,
     `- state: ${state}${message === '' ? '' : `: ${message}`}`, '',
-    '## Where the server was looked for', '', ...looked.map((place) => `- ${place}`), '',
+    '## Where the extension looked for the server', '', ...looked.map((place) => `- ${place}`), '',
     ...(found === undefined ? [] : await serverReport(found.command)),
   ].join('\n');
 }

@@ -30,7 +30,7 @@ function entries(server: Server, pauses: Pauses): Entry[] {
     { label: '', kind: QuickPickItemKind.Separator },
     { label: '$(debug-restart) Restart the server', command: 'dgemma.restart' },
     { label: '$(output) Show the log', command: 'dgemma.showLog' },
-    { label: '$(pulse) Doctor', description: 'what is installed, what is wrong', command: 'dgemma.doctor' },
+    { label: '$(pulse) Doctor', description: 'check the installation', command: 'dgemma.doctor' },
     { label: '$(gear) Settings', command: 'dgemma.settings' },
     { label: '$(book) Walkthrough', command: 'dgemma.walkthrough' },
   ];

@@ -95,7 +95,7 @@ export class Server implements Disposable {
     const { found, looked } = await searchServer();
     this.found = found;
     if (found === undefined) {
-      this.log.warn(`No server was found. It was looked for here:\n${looked.join('\n')}`);
+      this.log.warn(`No server was found. Places searched:\n${looked.join('\n')}`);
       this.tell({ state: 'missing', message: 'dgemma-lsp is not installed' });
       this.troubled.fire({ kind: 'missing', named: named(looked) });
       return;
@@ -207,7 +207,7 @@ export class Server implements Disposable {
     const client = this.running;
     this.running = undefined;
     this.setRunning(false);
-    await client?.dispose().catch((error: unknown) => { this.log.warn(`The server did not end well: ${String(error)}`); });
+    await client?.dispose().catch((error: unknown) => { this.log.warn(`The server did not stop cleanly: ${String(error)}`); });
   }
 
   private setRunning(running: boolean): void {

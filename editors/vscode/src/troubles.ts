@@ -25,7 +25,7 @@ export class Troubles implements Disposable {
 
   /** Offer to install the server, whether or not it has been offered before. */
   offerToInstall(): void {
-    this.offer(`The language server dgemma-lsp is not installed on ${machine()}. It can be installed with:`, howToInstall());
+    this.offer(`The language server dgemma-lsp is not installed on ${machine()}. You can install it with:`, howToInstall());
   }
 
   /** The user wants it again: what was said before may be said again. */
@@ -39,8 +39,8 @@ export class Troubles implements Disposable {
 
   /** An upgrade of Python leaves such programs behind. */
   private offerToRepair(program: string): void {
-    const what = `${program} cannot be started: the Python that it was installed for is gone.`;
-    this.offer(`${what} It can be installed anew with:`, `${howToInstall()} --force`);
+    const what = `${program} cannot be started: the Python it was installed for is gone.`;
+    this.offer(`${what} You can reinstall it with:`, `${howToInstall()} --force`);
   }
 
   private offer(what: string, command: string): void {
@@ -76,7 +76,7 @@ export class Troubles implements Disposable {
   }
 
   private tellNoProgram(program: string): void {
-    this.ask(`There is no program ${program}, which the setting dgemma.server.command names.`, {
+    this.ask(`The setting dgemma.server.command names ${program}, which does not exist.`, {
       'Open Setting': () => openSettings('dgemma.server.command'),
     });
   }

@@ -107,7 +107,7 @@ def test_what_surprises_the_model_is_a_hint_with_a_quick_fix(
     [
         ("rewrite gently", "one change;"),
         ("rewrite anew", "one change;"),
-        ("instruct", "the present model follows no instructions"),
+        ("instruct", "this model cannot follow instructions"),
         ("proofread", "nothing looks wrong here"),
     ],
 )

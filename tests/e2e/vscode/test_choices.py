@@ -29,7 +29,7 @@ def test_an_instruction_is_asked_for_and_sent(open_window: OpenWindow) -> None:
     window.select((4, 12), (4, 23))
     window.page.wait_for_timeout(1000)  # until VS Code has asked what can be done here
     window.command("dgemma: Rewrite with Instruction", asks=True)
-    window.page.locator(".quick-input-widget", has_text="What is to become of it?").wait_for()
+    window.page.locator(".quick-input-widget", has_text="How should it change?").wait_for()
     window.picture("instruction")
     window.type("tuple(names)")
     window.press("Enter")

@@ -165,7 +165,7 @@ def test_the_editors_own_menu_shows_instructions_disabled(window: Window) -> Non
 def test_what_surprises_the_model_is_marked_and_mended(window: Window) -> None:
     window.open_file("proof.py")
     window.command("dgemma: Proofread This File")
-    window.await_message("What is surprising is marked")
+    window.await_message("What looks odd is marked")
     window.page.locator(".squiggly-hint").first.wait_for()
     window.go_to(3, 14)
     window.press("Control+.")
@@ -265,7 +265,7 @@ def test_a_server_that_is_killed_comes_back(
 
 def test_the_doctor_tells_what_runs(window: Window) -> None:
     window.command("dgemma: Doctor")
-    page = window.page.locator(".monaco-editor", has_text="Where the server was looked for")
+    page = window.page.locator(".monaco-editor", has_text="Where the extension looked for the server")
     page.first.wait_for()
     page.get_by_text("processor").first.wait_for()
     window.picture("doctor")

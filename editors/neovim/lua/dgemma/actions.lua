@@ -10,7 +10,7 @@ local M = {}
 local KIND = 'refactor.rewrite'
 local TOKEN = 'dgemma-drafts-'
 
-local NO_INSTRUCTIONS = 'the present model follows no instructions'
+local NO_INSTRUCTIONS = 'this model cannot follow instructions'
 
 --- Those that are for a selection; the others are for the cursor.
 local OF_SELECTIONS = { rewrite = true, gently = true, anew = true, instruct = true }

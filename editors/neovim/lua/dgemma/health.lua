@@ -38,7 +38,7 @@ local function check_neovim()
   if vim.fn.has('nvim-0.11') == 1 then
     health.ok(tostring(vim.version()))
   else
-    health.error('Neovim 0.11 or newer is needed')
+    health.error('dgemma needs Neovim 0.11 or newer')
   end
   local shown_by = require('dgemma.config').uses_core() and 'Neovim (vim.lsp.inline_completion)' or 'this plugin'
   health.info('ghost text is shown by ' .. shown_by)
@@ -79,7 +79,7 @@ local function check_server()
   if python_version then
     health.ok(('%s (%s)'):format(python_version, python))
   else
-    health.info('which Python runs it cannot be told')
+    health.info('cannot tell which Python runs it')
   end
 end
 
@@ -90,7 +90,7 @@ local function check_clients()
   end
   local clients = vim.lsp.get_clients({ name = 'dgemma' })
   if #clients == 0 then
-    health.info('no client is attached; open a file of a language that it is enabled for')
+    health.info('no client is attached; open a file in a language it is enabled for')
   end
   for _, client in ipairs(clients) do
     local buffers = vim.tbl_count(client.attached_buffers)

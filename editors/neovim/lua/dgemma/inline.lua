@@ -121,7 +121,7 @@ local function ask(state, trigger, choose)
     local items = not err and type(result) == 'table' and (result.items or result) or {}
     local found = fitting(state, items, at, encoding)
     if #found == 0 and trigger == Trigger.INVOKED then
-      messages.say('nothing was found here')
+      messages.say('nothing to suggest here')
       return
     end
     local index = choose(found)
