@@ -36,7 +36,7 @@ CASES = {
     ),
     "the setting names no program": (
         {"dgemma.server.command": ["/no/such/program"]},
-        "There is no program /no/such/program",
+        "The setting dgemma.server.command names /no/such/program",
         ["Open Setting"],
         "no server",
     ),
@@ -109,7 +109,7 @@ def pipx(code_server: CodeServer, fake_server: list[str]) -> Iterator[Path]:
 
 def test_the_server_is_installed_in_a_terminal_and_starts(open_window: OpenWindow, pipx: Path) -> None:
     window = open_window("vscode/complete.py", settings={})
-    window.await_message("It can be installed with: pipx install dgemma-lsp")
+    window.await_message("You can install it with: pipx install dgemma-lsp")
     assert not pipx.exists(), "nobody has agreed yet"
     window.choose("Run in Terminal")
     window.page.locator(".terminal-wrapper.active").first.wait_for()
