@@ -121,7 +121,7 @@ train: $(READY) $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.run --corpus $(CORPUS)/train.jsonl $(ARGS)
 
 # The stamp: made once, and again when the dependencies change.
-$(READY): pyproject.toml requirements.lock $(wildcard model/native/*)
+$(READY): pyproject.toml requirements.lock $(wildcard model/native/*.[ch] model/native/*/*.[ch])
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "dgemma-lsp needs Python 3.11 or newer, and $(PYTHON) is not; name one: make PYTHON=python3.12 …" >&2; \
 	  exit 1; }
