@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from bench.figures import Figure, described, table, this_machine
 from bench.processes import Stopwatch
 from dgemma_model.denoise import sampler
+from dgemma_model.network.best_runner import best_runner
 from dgemma_model.network.checkpoint import BUNDLED, load, parameter_count, stock_model
 from dgemma_model.network.config import NetworkConfig
 from dgemma_model.network.layers import Network
-from dgemma_model.network.runner import Runner, best_runner
+from dgemma_model.network.runner import Runner
 
 SLOTS, CONTEXT, WRITTEN = 32, 1024, 512
 ROWS, ROW = 6, 12

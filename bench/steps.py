@@ -9,9 +9,9 @@ import torch
 
 from bench.figures import Figure
 from bench.processes import Stopwatch
+from dgemma_model.network.best_runner import best_runner
 from dgemma_model.network.checkpoint import BUNDLED, load, stock_model
 from dgemma_model.network.layers import Network
-from dgemma_model.network.runner import best_runner
 
 SLOTS, CONTEXT, ROUNDS = 32, 256, 15
 

@@ -15,15 +15,15 @@ from dgemma_model.network.runner import Prompt, Runner
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What is to be denoised.
+    """The slots to denoise, and what is known of them.
 
     Attributes:
         positions: document position of each slot [slots].
-        runs: where each region's slots lie.
+        runs: the slots of each region.
         start: token ids of the fixed and the pinned slots [slots].
-        fixed: slots that begin with their own text and return to it while the denoiser is unsure [slots].
+        fixed: slots that begin with their own text, and return to it while the denoiser is unsure [slots].
         pinned: slots whose token never changes [slots].
-        draft: what the first of a batch begins as, and returns to, instead of noise [slots], see `drafting`; −1 where
+        draft: tokens that the first canvas of a batch begins with, and returns to, instead of noise [slots]; −1 where
             there is none.
     """
 
@@ -36,14 +36,17 @@ class Canvas:
 
     @classmethod
     def empty(cls, positions: list[int], runs: list[slice]) -> Canvas:
-        """A canvas of nothing but noise."""
+        """Make a canvas of which nothing is known."""
         none = torch.zeros(len(positions), dtype=torch.bool)
         return cls(
             torch.tensor(positions), tuple(runs), torch.zeros(len(positions), dtype=torch.long), none, none
         )
 
     def begin(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Token ids to begin with and which of them to hold while the denoiser is unsure, each [batch, slots]."""
+        """Make the first token ids, and tell which slots hold them while the denoiser is unsure: each [batch, slots].
+
+        Slots that hold nothing are meant to be filled with noise.
+        """
         start, held = (row.repeat(batch, 1) for row in (self.start, self.fixed | self.pinned))
         drafted = self.drafted
         if self.draft is not None:
@@ -53,7 +56,7 @@ class Canvas:
 
     @property
     def drafted(self) -> Tensor:
-        """Indices of the slots that begin as a draft."""
+        """Indices of the slots that begin with a token of the draft."""
         if self.draft is None:
             return torch.empty(0, dtype=torch.long)
         return ((self.draft >= 0) & ~self.fixed & ~self.pinned).nonzero().squeeze(1)
@@ -64,12 +67,12 @@ class Schedule:
     """How to denoise.
 
     Attributes:
-        steps: at most.
-        batch: drafts denoised side by side; the first one is greedy, the others are drawn.
-        seed: of the noise.
-        temperature: of the drawn drafts in the first step; it falls to a half of that in the last.
-        entropy_bound: nats, see `sampler.accept`.
-        trust: nats by which a draft's tokens are favoured over others.
+        steps: number of steps at most.
+        batch: canvases that are denoised side by side; the first is greedy, the others draw their tokens.
+        seed: random seed.
+        temperature: of the drawn tokens in the first step; in the last step it is half as high.
+        entropy_bound: in nats; see `sampler.accept`.
+        trust: nats added to the score of each of the draft's tokens.
     """
 
     steps: int = 4
@@ -82,12 +85,12 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Drafts after a step; all tensors [batch, slots].
+    """The canvases after a step; all tensors are [batch, slots].
 
     Attributes:
         step: counted from 1.
         ids: the denoiser's tokens.
-        probabilities: of those tokens, in the step in which each one was first accepted.
+        probabilities: the probability of each token in the step in which it was first accepted.
         accepted: slots that the next step builds on.
         final: whether this was the last step.
     """
@@ -111,9 +114,11 @@ def denoise(
     """Denoise a canvas over an encoded prompt.
 
     Args:
-        runner: of the network that is to do it.
-        prompt: what stands around the canvas, encoded.
-        end: the token that ends a region.
+        runner: runs the network.
+        prompt: the encoded text around the canvas.
+        canvas: what to denoise.
+        end: id of the token that ends a region.
+        schedule: how to denoise.
         cancelled: asked before every step.
 
     Raises:
@@ -130,35 +135,35 @@ def denoise(
         if cancelled():
             raise Cancelled
         scores = runner.logits(runner.decode(current, positions, prompt, belief))
-        probabilities, best, entropies = runner.soften(_trusting(scores, canvas, schedule.trust))
-        before, ids = ids, _answer(best, probabilities, canvas, schedule, step, generator)
+        probabilities, best, entropies = runner.soften(_favouring_draft(scores, canvas, schedule.trust))
+        before, ids = ids, _choose(best, probabilities, canvas, schedule, step, generator)
         entropies.masked_fill_(canvas.pinned, 0.0)
         accepted = sampler.accept(entropies, canvas.runs, schedule.entropy_bound, step, schedule.steps)
         now = probabilities.gather(-1, ids.unsqueeze(-1)).squeeze(-1).masked_fill(canvas.pinned, 1.0)
         trusted = torch.where(firm & (ids == before), trusted, now)
         firm = accepted
         counting = sampler.until_end(ids, canvas.runs, end)
-        # Where the denoiser, unsure as it may be, leaves alone what a slot began with, another step changes nothing.
+        # If an unsure denoiser keeps the token that a slot began with, another step would change nothing.
         sure = accepted | (held & (ids == start))
         done = step > 1 and bool(sampler.settled(ids, before, sure, counting).all())
         final = done or step == schedule.steps
         yield State(step, ids, trusted, accepted, final)
         if final:
-            return  # what follows prepares the next step
+            return  # the rest prepares the next step
         fresh = sampler.noise(shape, runner.config.vocab_size, generator)
         current = torch.where(accepted, ids, torch.where(held, start, fresh))
         belief = _belief(runner, probabilities, canvas)
 
 
-def _trusting(scores: Tensor, canvas: Canvas, trust: float) -> Tensor:
-    """The scores, favouring the draft's tokens; changed in place."""
+def _favouring_draft(scores: Tensor, canvas: Canvas, trust: float) -> Tensor:
+    """Raise the scores of the draft's tokens, in place."""
     if canvas.draft is not None:
         slots = canvas.drafted
         scores[0, slots, canvas.draft[slots]] += trust
     return scores
 
 
-def _answer(
+def _choose(
     best: Tensor,
     probabilities: Tensor,
     canvas: Canvas,
@@ -166,8 +171,9 @@ def _answer(
     step: int,
     generator: torch.Generator,
 ) -> Tensor:
+    """Choose a token for each slot [batch, slots]: the likeliest one, a drawn one, or the pinned one."""
     ids = best.clone()
-    if schedule.batch > 1 and step < schedule.steps:  # the last step is greedy for all
+    if schedule.batch > 1 and step < schedule.steps:  # the last step is greedy in all canvases
         temperature = schedule.temperature * (1 - 0.5 * step / schedule.steps)
         ids[1:] = sampler.draw(probabilities[1:].log(), temperature, generator)
     return torch.where(canvas.pinned, canvas.start, ids)

@@ -1,8 +1,8 @@
-"""Which slots of a draft to believe, what to put into the others, and when to stop: pure functions on tensors.
+"""Decide which slots of a draft to believe, what to put into the others, and when to stop: pure functions on tensors.
 
-DiffusionGemma's sampler (entropy-bounded acceptance, after Ben-Hamu et al., arXiv 2505.24857), with two changes for
-infilling: the bound holds for each region by itself, since regions differ in length and difficulty, and at least so
-many slots are accepted in each step that the last step finds all of them accepted.
+This is DiffusionGemma's sampler (entropy-bounded acceptance, after Ben-Hamu et al., arXiv 2505.24857) with two changes
+for infilling. The bound applies to each region separately, because regions differ in length and difficulty. And each
+step accepts at least so many slots that the last step finds all of them accepted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BLOCK = 64
 
 
 def likeliest(probabilities: Tensor) -> Tensor:
-    """Indices of the largest of the last dimension; by blocks, since a plain argmax isn't vectorised."""
+    """Find the index of the largest value along the last dimension; in blocks, as a plain argmax is not vectorised."""
     width = probabilities.shape[-1]
     if width % BLOCK:
         return probabilities.argmax(-1)
@@ -28,31 +28,19 @@ def likeliest(probabilities: Tensor) -> Tensor:
     return index.squeeze(-1)
 
 
-def entropy(probabilities: Tensor, scores: Tensor, best: Tensor) -> Tensor:
-    """Entropy in nats [...] of softmaxed scores, without the logarithm of each.
-
-    Args:
-        probabilities: [..., vocabulary].
-        scores: that they were made of [..., vocabulary].
-        best: index of a large one [...].
-    """
-    index = best.unsqueeze(-1)
-    normaliser = (scores.gather(-1, index) - probabilities.gather(-1, index).log()).squeeze(-1)
-    mean: Tensor = torch.linalg.vecdot(probabilities, scores)
-    return (normaliser - mean).clamp_(min=0)
-
-
 def accept(entropies: Tensor, runs: Sequence[slice], bound: float, step: int, steps: int) -> Tensor:
-    """Which slots to accept, as booleans [batch, slots].
+    """Choose the slots to accept, as booleans [batch, slots].
 
-    In each region the k surest slots such that the entropies of all but the least sure of them sum up to at most
-    ``bound`` (they are then nearly independent of each other), but never fewer than an equal share per step asks for.
+    In each region these are the k slots of the least entropy, as many as possible while the entropies of all but the
+    last of them sum up to at most ``bound`` (they are then nearly independent of each other). Each step accepts at
+    least an equal share of the slots.
 
     Args:
         entropies: [batch, slots].
-        runs: where each region's slots lie.
-        bound: nats.
-        step: of ``steps``, counted from 1.
+        runs: the slots of each region.
+        bound: in nats.
+        step: one of ``steps``, counted from 1.
+        steps: number of steps.
     """
     accepted = torch.zeros_like(entropies, dtype=torch.bool)
     for run in runs:
@@ -64,7 +52,7 @@ def accept(entropies: Tensor, runs: Sequence[slice], bound: float, step: int, st
 
 
 def until_end(ids: Tensor, runs: Sequence[slice], end: int) -> Tensor:
-    """Which slots count: each region's up to and with its first end token; booleans [batch, slots]."""
+    """Mark each region's slots up to and including its first end token; booleans [batch, slots]."""
     counting = torch.zeros_like(ids, dtype=torch.bool)
     for run in runs:
         ended = (ids[:, run] == end).cumsum(-1)
@@ -73,20 +61,20 @@ def until_end(ids: Tensor, runs: Sequence[slice], end: int) -> Tensor:
 
 
 def settled(ids: Tensor, before: Tensor, accepted: Tensor, counting: Tensor) -> Tensor:
-    """Which drafts [batch] will not change any more: every counting slot is accepted and says what it said before.
+    """Tell which drafts [batch] will not change any more: each counting slot is accepted and kept its token.
 
-    A canvas' mean entropy, which DiffusionGemma's own stop test looks at, says nothing when a region ends early.
+    DiffusionGemma stops by the mean entropy of the canvas, which says nothing when a region ends early.
     """
     return ((ids == before) & accepted | ~counting).all(-1)
 
 
 def noise(shape: tuple[int, ...], vocabulary: int, generator: torch.Generator) -> Tensor:
-    """Uniformly random token ids."""
+    """Draw token ids uniformly."""
     return torch.randint(0, vocabulary, shape, generator=generator)
 
 
 def draw(scores: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Tokens [batch, slots] drawn by their scores [batch, slots, vocabulary]; the likeliest at temperature 0."""
+    """Draw tokens [batch, slots] by their scores [batch, slots, vocabulary]; at temperature 0 the likeliest."""
     if temperature == 0:
         return likeliest(scores)
     uniform = torch.rand(scores.shape, generator=generator).clamp_(min=1e-20)

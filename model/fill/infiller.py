@@ -43,10 +43,11 @@ from dgemma_model.layouts.infill import (
     drafted,
     lay_out,
 )
+from dgemma_model.network.best_runner import best_runner
 from dgemma_model.network.checkpoint import BUNDLED, CONFIG, TOKENIZER, load, parameter_count
 from dgemma_model.network.layers import Network
 from dgemma_model.network.prompt_cache import PromptCache
-from dgemma_model.network.runner import Prompt, best_runner
+from dgemma_model.network.runner import Prompt
 from dgemma_model.syntax.errors import Surroundings, closed, endings, repairs
 from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTokens
 

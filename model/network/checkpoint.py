@@ -1,4 +1,4 @@
-"""Checkpoints: read a DiffusionGemma repository into the lean network, and write the network as one.
+"""Read a DiffusionGemma repository into the lean network, and write the network as one.
 
 Names on disk are transformers' own, so that every checkpoint of ours loads with
 ``DiffusionGemmaForBlockDiffusion.from_pretrained``. Only `save` and `stock_model` import transformers.
@@ -56,7 +56,7 @@ _OUTSIDE: Mapping[str, tuple[str, ...]] = {
 
 
 def names(config: NetworkConfig) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each tensor of the lean network with the stock tensors, one after the other, that it is made of."""
+    """List each tensor of the lean network with the stock tensors that it is made of, in order."""
     for lean, stock in _OUTSIDE.items():
         yield lean, tuple(_DECODER + name for name in stock)
     for index, shared in enumerate(config.global_layers):
@@ -66,32 +66,25 @@ def names(config: NetworkConfig) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def load(path: Path, device: str = "cpu") -> Network:
-    """The lean network of the checkpoint in folder ``path``, in float32, ready for inference.
+    """Load the checkpoint in folder ``path`` as the lean network, in float32, ready for inference.
 
     Raises:
-        ModelError: no such folder, not a checkpoint that the lean network can run, or damaged weights.
+        ModelError: the folder is missing, the lean network cannot run the checkpoint, or its weights are damaged.
     """
     config = NetworkConfig.from_file(_file(path, CONFIG))
-    # Not on the device "meta": its arange imports torch's compiler, which takes longer than torch itself.
+    # Not on the device "meta": there, arange imports torch's compiler, which takes longer than torch itself.
     network = Network(config)
     network.load_state_dict(_read_weights(_file(path, WEIGHTS), config), strict=True, assign=True)
     return network.to(device).eval().requires_grad_(False)
-
-
-def from_stock(stock: DiffusionGemmaForBlockDiffusion, config: NetworkConfig) -> Network:
-    """The lean network with a stock model's weights (copied)."""
-    network = Network(config)
-    network.load_state_dict(_gather(stock.state_dict(), config))
-    return network
 
 
 def save(network: Network, path: Path, extra: Mapping[str, Any]) -> None:
     """Write the network as a DiffusionGemma repository: config.json, generation_config.json, model.safetensors.
 
     Args:
-        network: the weights, written as bfloat16.
-        path: the folder; made if it is missing.
-        extra: further keys for config.json (special token ids, say).
+        network: its weights are written as bfloat16.
+        path: the folder; it is made if it is missing.
+        extra: further keys for config.json, such as special token ids.
     """
     stock = stock_model(network, extra)
     torch.nn.Module.to(stock, torch.bfloat16)  # transformers' own `to` is a wrapper that has no types
@@ -99,7 +92,7 @@ def save(network: Network, path: Path, extra: Mapping[str, Any]) -> None:
 
 
 def stock_model(network: Network, extra: Mapping[str, Any] | None = None) -> DiffusionGemmaForBlockDiffusion:
-    """Transformers' own model with the lean network's weights (copied)."""
+    """Make transformers' own model with a copy of the lean network's weights."""
     from transformers import DiffusionGemmaForBlockDiffusion
 
     stock: DiffusionGemmaForBlockDiffusion = DiffusionGemmaForBlockDiffusion(
@@ -118,7 +111,7 @@ def stock_model(network: Network, extra: Mapping[str, Any] | None = None) -> Dif
 
 
 def stock_config(config: NetworkConfig, extra: Mapping[str, Any]) -> Any:
-    """Transformers' configuration of the same shape, with the smallest vision tower that the classes accept."""
+    """Make transformers' configuration of the same shape, with the smallest vision tower that it accepts."""
     from transformers import DiffusionGemmaConfig, DiffusionGemmaTextConfig
 
     rope = {"rope_type": "default", "rope_theta": config.rope_theta}
@@ -160,7 +153,7 @@ def stock_config(config: NetworkConfig, extra: Mapping[str, Any]) -> Any:
 
 
 def parameter_count(network: Network) -> int:
-    """Parameters of the text network."""
+    """Count the parameters of the text network."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 

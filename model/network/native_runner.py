@@ -1,132 +1,42 @@
-"""The network as a CPU runs it: a pass of the whole network is one call into our own compiled code (`native/`).
+"""`NativeRunner`: a pass of the whole network is one call into our own compiled code (`native/`).
 
-The weights are those of `network`, with every factor that stands in front of a product multiplied into it; the tests
-hold the two equal. What makes it faster than a chain of tensor operations:
+The weights are those of `layers`, with every factor that precedes a product multiplied into it. This is what makes it
+faster than a chain of tensor operations:
 
-* weights lie as the processor's registers want them, in bfloat16 where it multiplies that, else in float32;
-* keys and values are written as such weights, in place: a prompt grows, shrinks and is copied without being laid out
-  anew, and attention is the same product as everything else;
-* each expert runs once over the tokens that chose it;
-* nothing is allocated, and there are no operations to be dispatched: a small network is bound by those.
+* Weights are stored in the order in which the processor's registers want them, in bfloat16 if it multiplies that type,
+  else in float32.
+* Keys and values are written in that order too, in place. A prompt grows, shrinks and is copied without being
+  rearranged, and attention is the same product as everything else.
+* Each expert runs once, over the tokens that chose it.
+* Nothing is allocated and no operation is dispatched; in a small network that takes most of the time.
 
-A canvas and a prompt are run by the same code; rows of a batch share one prompt. Where nothing was compiled (no C
-compiler at installation) or the network lies on a GPU, `torch_runner` does the same.
+The same code runs prompts and canvases; the rows of a batch share one prompt.
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
-import importlib.machinery
-import os
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dgemma_model.errors import ModelError
 from dgemma_model.network.config import NetworkConfig
 from dgemma_model.network.layers import Layer, Network
+from dgemma_model.network.native_library import Pass, Processor, Rows, Shape, address, library, processors
 from dgemma_model.network.runner import Prompt, Runner, ancestry
 
 PIECE = 256
-"""Tokens of a prompt that are run at once: so many that weights are read seldom, so few that they stay in cache."""
-HALF = "AVX512-BF16"
-"""The kind of processor whose products are in bfloat16."""
-TRAINING = ("attention", "attention_back", "blend", "blend_back", "gated", "surprise", "thinned")
-"""Functions of the compiled code that `train.kernels` calls, with a kind's name and a structure."""
-VARIABLE = "DGEMMA_CPU"
-"""Environment variable that forbids the fastest kinds."""
-
-
-class _Shape(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_int32) for name in ("vocabulary", "hidden", "heads", "kv_heads", "head_dim")),
-        *((name, ctypes.c_int32) for name in ("dense", "experts", "top_k", "width", "layers")),
-        *((name, ctypes.c_float) for name in ("eps", "softcap")),
-    )
-
-
-class _Pass(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("model", "prompt", "ids", "positions", "belief")),
-        *((name, ctypes.c_int) for name in ("rows", "tokens")),
-        ("seen", ctypes.c_void_p),
-        *((name, ctypes.c_int) for name in ("causal", "whole")),
-        ("states", ctypes.c_void_p),
-    )
-
-
-class _Rows(ctypes.Structure):
-    _fields_ = (
-        ("model", ctypes.c_void_p),
-        ("input", ctypes.c_void_p),
-        ("output", ctypes.c_void_p),
-        ("rows", ctypes.c_int),
-    )
-
-
-@functools.cache
-def library() -> ctypes.CDLL | None:
-    """The compiled code; None where there is none."""
-    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-        path = Path(__file__).parents[1] / ("_native" + suffix)
-        if path.is_file():
-            return _declared(ctypes.CDLL(str(path)))
-    return None
-
-
-def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
-    pointer, number = ctypes.c_void_p, ctypes.c_int
-    found.dgemma_kinds.restype = ctypes.c_char_p
-    found.dgemma_new.restype = pointer
-    found.dgemma_new.argtypes = [pointer, ctypes.c_char_p, number, *[pointer] * 4]
-    found.dgemma_free.argtypes = [pointer]
-    found.dgemma_prompt.restype = pointer
-    found.dgemma_prompt.argtypes = [pointer]
-    found.dgemma_prompt_free.argtypes = [pointer]
-    found.dgemma_truncate.argtypes = [pointer, number]
-    found.dgemma_keep.argtypes = [pointer, number]
-    found.dgemma_copy.argtypes = [pointer, pointer, number]
-    for name in ("run", "logits", "believe", "soften"):
-        getattr(found, f"dgemma_{name}").argtypes = [pointer]
-    for name in TRAINING:
-        getattr(found, f"dgemma_{name}").argtypes = [ctypes.c_char_p, pointer]
-    return found
-
-
-def kinds() -> list[str]:
-    """Kinds of processors whose code runs on this one, the fastest first; none where nothing was compiled.
-
-    The environment variable ``DGEMMA_CPU`` names the fastest one to be used, or ``torch`` for none of them.
-
-    Raises:
-        ModelError: it names something else.
-    """
-    found, wanted = library(), os.environ.get(VARIABLE)
-    if found is None or wanted == "torch":
-        return []
-    able: list[str] = found.dgemma_kinds().decode().split(",")
-    if wanted and wanted not in able:
-        raise ModelError(
-            f"{VARIABLE} is {wanted!r}, which this processor cannot run; use {', '.join(able)} or torch."
-        )
-    return able[able.index(wanted) :] if wanted else able
-
-
-def kind_of(dtype: torch.dtype) -> str | None:
-    """The fastest kind that multiplies in this type; None where there is none."""
-    return next((kind for kind in kinds() if (kind == HALF) == (dtype == torch.bfloat16)), None)
+"""Tokens of a prompt that run at once: enough to read the weights seldom, few enough to stay in the cache."""
 
 
 class NativePrompt(Prompt):
-    """Buffers with room behind the end."""
+    """Buffers with room behind the prompt's end."""
 
     def __init__(self, runner: NativeRunner) -> None:
         self.length = 0
-        self._runner = runner  # whose shape the buffers have: it must outlive them
+        self._runner = runner  # the buffers have its shape, so it must outlive them
         self.handle: int = runner.library.dgemma_prompt(runner.handle)
         if not self.handle:
             raise MemoryError
@@ -144,35 +54,37 @@ class NativePrompt(Prompt):
         self.length = length
 
     def keep(self, tokens: int) -> None:
-        """Count so many tokens, which a pass has put behind the end, as part of the prompt."""
+        """Make the tokens that a pass has put behind the end part of the prompt."""
         self.length += tokens
         self._runner.library.dgemma_keep(self.handle, tokens)
 
 
 class NativeRunner(Runner):
-    """A network's weights, copied, for inference on the CPU.
+    """A copy of a network's weights, for inference on a CPU.
 
     Attributes:
-        kind: of processor, see `kinds`.
+        processor: the kind of processor whose code runs.
     """
 
-    def __init__(self, network: Network, kind: str | None = None, threads: int | None = None) -> None:
-        found = library()
-        assert found is not None, "nothing was compiled"
-        self.library, self.config = found, network.config
-        self.kind = kind or kinds()[0]
-        self.dtype = torch.bfloat16 if self.kind == HALF else torch.float32
-        self.handle = _packed(found, network, self.kind, threads or torch.get_num_threads())
-        weakref.finalize(self, found.dgemma_free, self.handle)
+    def __init__(
+        self, network: Network, processor: Processor | None = None, threads: int | None = None
+    ) -> None:
+        native = library()
+        assert native is not None, "nothing was compiled"
+        self.library, self.config = native, network.config
+        self.processor = processor or processors()[0]
+        self.dtype = self.processor.dtype
+        self.handle = _packed(native, network, self.processor, threads or torch.get_num_threads())
+        weakref.finalize(self, native.dgemma_free, self.handle)
         self._embedding = network.embedding.detach() * network.config.hidden_size**0.5
 
     @staticmethod
     def can_run(network: Network) -> bool:
-        """Whether the network lies on the CPU, and something was compiled that can run it: two numbers at a time."""
+        """Tell whether there is compiled code for this network: it is on a CPU, and its widths are even."""
         config = network.config
         widths = (config.hidden_size, config.intermediate_size, config.moe_intermediate_size)
         even = not any(width % 2 for width in (*widths, config.head_dim, config.vocab_size))
-        return network.embedding.device.type == "cpu" and even and bool(kinds())
+        return network.embedding.device.type == "cpu" and even and bool(processors())
 
     def prompt(self) -> NativePrompt:
         return NativePrompt(self)
@@ -181,23 +93,21 @@ class NativeRunner(Runner):
         return torch.cat(self._append(prompt, ids, positions, whole=True)).unsqueeze(0)
 
     def store(self, prompt: Prompt, ids: Tensor, positions: Tensor) -> None:
-        self._append(prompt, ids, positions, whole=False)  # the last layer stops at them
+        self._append(prompt, ids, positions, whole=False)  # the last layer stops behind its keys and values
 
     def _append(self, prompt: Prompt, ids: Tensor, positions: Tensor, whole: bool) -> list[Tensor]:
         assert isinstance(prompt, NativePrompt)
-        made = []
+        states = []
         for piece, at in zip(ids.split(PIECE), positions.split(PIECE), strict=True):
-            made.append(self._run(prompt, piece[None], at[None], causal=True, whole=whole)[0])
+            states.append(self._run(prompt, piece[None], at[None], causal=True, whole=whole)[0])
             prompt.keep(len(piece))
-        return made
+        return states
 
     def peek(self, prompt: Prompt, ids: Tensor, positions: Tensor, parents: Sequence[int]) -> Tensor:
         return self._run(prompt, ids[None], positions[None], causal=True, seen=ancestry(parents))[0]
 
-    def decode(
-        self, canvas: Tensor, positions: Tensor, prompt: Prompt, belief: Tensor | None = None
-    ) -> Tensor:
-        return self._run(prompt, canvas, positions, belief, causal=False)
+    def decode(self, ids: Tensor, positions: Tensor, prompt: Prompt, belief: Tensor | None = None) -> Tensor:
+        return self._run(prompt, ids, positions, belief, causal=False)
 
     def _run(
         self,
@@ -210,11 +120,22 @@ class NativeRunner(Runner):
         whole: bool = True,
         seen: Tensor | None = None,
     ) -> Tensor:
+        """Run rows of tokens [rows, tokens] behind a prompt.
+
+        Args:
+            prompt: what all rows see.
+            ids: [rows, tokens].
+            positions: document positions [rows, tokens].
+            belief: see `Runner.decode`.
+            causal: whether a token sees only those before it, and whether its keys and values go behind the prompt.
+            whole: whether the states are wanted, and not only keys and values.
+            seen: which tokens each token sees [tokens, tokens], in place of those before it.
+        """
         ids, positions = ids.contiguous(), positions.contiguous()
         belief = None if belief is None else belief.to(torch.float32).contiguous()
         states = torch.empty(*ids.shape, self.config.hidden_size)
         pointers = (ids.data_ptr(), positions.data_ptr(), address(belief))
-        task = _Pass(
+        arguments = Pass(
             self.handle,
             _handle(prompt),
             *pointers,
@@ -224,7 +145,7 @@ class NativeRunner(Runner):
             whole,
             states.data_ptr(),
         )
-        if not self.library.dgemma_run(ctypes.byref(task)):
+        if not self.library.dgemma_run(ctypes.byref(arguments)):
             raise MemoryError
         return states
 
@@ -233,8 +154,8 @@ class NativeRunner(Runner):
 
     def soften(self, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         assert scores.is_contiguous()
-        told = self._rows(self.library.dgemma_soften, scores, 2)
-        return scores, told[..., 1].long(), told[..., 0]
+        entropy_and_best = self._rows(self.library.dgemma_soften, scores, 2)
+        return scores, entropy_and_best[..., 1].long(), entropy_and_best[..., 0]
 
     def believe(self, probabilities: Tensor) -> Tensor:
         return self._rows(self.library.dgemma_believe, probabilities, self.config.hidden_size)
@@ -245,14 +166,10 @@ class NativeRunner(Runner):
 
     def _rows(self, function: Callable[..., object], rows: Tensor, width: int) -> Tensor:
         rows = rows.to(torch.float32).contiguous()
-        made = torch.empty(*rows.shape[:-1], width)
-        function(ctypes.byref(_Rows(self.handle, rows.data_ptr(), made.data_ptr(), made[..., 0].numel())))
-        return made
-
-
-def address(tensor: Tensor | None) -> int | None:
-    """Where a tensor's numbers lie, for the compiled code."""
-    return None if tensor is None else tensor.data_ptr()
+        results = torch.empty(*rows.shape[:-1], width)
+        count = results[..., 0].numel()
+        function(ctypes.byref(Rows(self.handle, rows.data_ptr(), results.data_ptr(), count)))
+        return results
 
 
 def _handle(prompt: Prompt) -> int:
@@ -260,22 +177,22 @@ def _handle(prompt: Prompt) -> int:
     return prompt.handle
 
 
-def _packed(found: ctypes.CDLL, network: Network, kind: str, threads: int) -> int:
-    """The handle of the network's packed weights."""
+def _packed(native: ctypes.CDLL, network: Network, processor: Processor, threads: int) -> int:
+    """Pack the network's weights; returns their handle."""
     config = network.config
     outside = _outside(network)
-    own = [layer for layer in network.layers if isinstance(layer, Layer)]
-    layers = [part for layer in own for part in _parts(layer)]
-    kept = [tensor.detach().to("cpu", torch.float32).contiguous() for tensor in (*outside, *layers)]
-    pointers = [tensor.data_ptr() for tensor in kept]
+    layers = [layer for layer in network.layers if isinstance(layer, Layer)]
+    inside = [part for layer in layers for part in _parts(layer)]
+    tensors = [tensor.detach().to("cpu", torch.float32).contiguous() for tensor in (*outside, *inside)]
+    pointers = [tensor.data_ptr() for tensor in tensors]
     count = config.num_hidden_layers
-    handle: int | None = found.dgemma_new(
+    handle: int | None = native.dgemma_new(
         ctypes.byref(_shape(config)),
-        kind.encode(),
+        processor.encode(),
         threads,
         (ctypes.c_void_p * len(outside))(*pointers[: len(outside)]),
-        (ctypes.c_void_p * len(layers))(*pointers[len(outside) :]),
-        (ctypes.c_float * count)(*(float(layer.scalar) for layer in own)),
+        (ctypes.c_void_p * len(inside))(*pointers[len(outside) :]),
+        (ctypes.c_float * count)(*(float(layer.scalar) for layer in layers)),
         (ctypes.c_int32 * count)(*config.global_layers),
     )
     if not handle:
@@ -283,10 +200,10 @@ def _packed(found: ctypes.CDLL, network: Network, kind: str, threads: int) -> in
     return handle
 
 
-def _shape(config: NetworkConfig) -> _Shape:
+def _shape(config: NetworkConfig) -> Shape:
     sizes = (config.vocab_size, config.hidden_size, config.num_attention_heads, config.num_key_value_heads)
     widths = (config.head_dim, config.intermediate_size, config.num_experts, config.top_k_experts)
-    return _Shape(
+    return Shape(
         *sizes,
         *widths,
         config.moe_intermediate_size,
@@ -297,6 +214,7 @@ def _shape(config: NetworkConfig) -> _Shape:
 
 
 def _outside(network: Network) -> list[Tensor]:
+    """List the tensors that belong to no layer, in the order in which the compiled code takes them."""
     condition, embedding = network.self_conditioning, network.embedding
     gate, up = (condition.gate_up * condition.norm).chunk(2)
     scores = embedding * (network.norm / network.config.softcap)
@@ -304,12 +222,12 @@ def _outside(network: Network) -> list[Tensor]:
 
 
 def _parts(layer: Layer) -> list[Tensor]:
-    """What the native code wants of a layer, in its order."""
+    """List a layer's tensors in the order in which the compiled code takes them."""
     experts = layer.experts
     gate, up = (layer.gate_up * layer.mlp_norm).chunk(2)
     expert_gate, expert_up = (experts.gate_up * experts.norm).chunk(2, 1)
     router = experts.router * (experts.router_scale * experts.router.shape[1] ** -0.5)
-    turn = (layer.query_norm.expand(layer.heads, -1), layer.key_norm.expand(layer.kv_heads, -1))
+    rotated = (layer.query_norm.expand(layer.heads, -1), layer.key_norm.expand(layer.kv_heads, -1))
     return [
         layer.qkv * layer.attention_norm,
         layer.out,
@@ -320,7 +238,7 @@ def _parts(layer: Layer) -> list[Tensor]:
         expert_gate,
         expert_up,
         experts.down * experts.expert_scale[:, None, None],
-        torch.cat(turn),
+        torch.cat(rotated),
         layer.post_attention_norm,
         layer.post_mlp_norm,
         layer.post_experts_norm,

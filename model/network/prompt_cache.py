@@ -1,7 +1,7 @@
-"""Keys and values of the last prompts, kept: a prompt that begins like one of them is encoded only where it differs.
+"""Keep the keys and values of the last prompts, so that a similar prompt is encoded only where it differs.
 
-Several are kept because requests alternate: between widths of a canvas, which move the text behind it, between two
-places of a file, and between the two sides of an alignment boundary while somebody types and deletes.
+Several prompts are kept, because requests alternate: between widths of a canvas, which move the text behind it, between
+two places of a file, and between the two sides of an alignment boundary while somebody types and deletes.
 """
 
 from __future__ import annotations
@@ -13,64 +13,63 @@ import torch
 from dgemma_model.network.runner import Prompt, Runner
 
 Tokens = list[tuple[int, int]]
-"""Ids and document positions: a token is the same only where its position is."""
+"""Ids with their document positions: a token is the same only at the same position."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
     tokens: Tokens
-    kept: Prompt
+    prompt: Prompt
 
 
 class PromptCache:
-    """The encoder's keys and values of some prompts. Not for several threads at once.
+    """Encodes prompts and remembers the last few of them. Only one thread at a time may use it.
 
     Attributes:
-        expendable: a kept prompt is continued in place if that loses at most so many of its tokens, as when somebody
-            types or deletes; otherwise it stays, and what both have in common is copied.
+        expendable: a kept prompt is continued in place if that loses at most this many of its tokens, as when somebody
+            types or deletes; otherwise it stays, and the common beginning is copied.
     """
 
     def __init__(self, runner: Runner, prompts: int = 4, expendable: int = 8) -> None:
         self.expendable = expendable
         self._runner, self._prompts = runner, prompts
-        self._entries: list[_Entry] = []  # the most recently used last
+        self._entries: list[_Entry] = []  # the most recently used is last
 
-    def known(self, prompt: list[int], positions: list[int]) -> int:
-        """How many of a prompt's first tokens need not be encoded."""
-        tokens = list(zip(prompt, positions, strict=True))
+    def known(self, ids: list[int], positions: list[int]) -> int:
+        """Count how many of a prompt's first tokens need not be encoded."""
+        tokens = list(zip(ids, positions, strict=True))
         return max((_common(entry.tokens, tokens) for entry in self._entries), default=0)
 
     @torch.inference_mode()
-    def encode(self, prompt: list[int], positions: list[int]) -> tuple[Prompt, int]:
-        """Keys and values of ``prompt``, and the number of tokens that had to be encoded.
+    def encode(self, ids: list[int], positions: list[int]) -> tuple[Prompt, int]:
+        """Encode a prompt, and count the tokens that were not in the cache.
 
-        They are valid until the next call, which may go on in the same place.
+        The prompt is valid until the next call, which may continue it in place.
 
         Args:
-            prompt: token ids in causal order.
-            positions: document position of each.
+            ids: the prompt's tokens in causal order.
+            positions: the document position of each.
         """
-        tokens = list(zip(prompt, positions, strict=True))
-        kept = self._begun(tokens)
-        fresh = len(tokens) - kept.length
-        if fresh:
-            ids, at = (torch.tensor(column[kept.length :]) for column in (prompt, positions))
-            self._runner.store(kept, ids, at)
-        self._entries.append(_Entry(tokens, kept))
-        return kept, fresh
+        tokens = list(zip(ids, positions, strict=True))
+        prompt = self._begun(tokens)
+        known = prompt.length
+        if known < len(tokens):
+            self._runner.store(prompt, torch.tensor(ids[known:]), torch.tensor(positions[known:]))
+        self._entries.append(_Entry(tokens, prompt))
+        return prompt, len(tokens) - known
 
     def _begun(self, tokens: Tokens) -> Prompt:
-        """Keys and values of as many of the first tokens as possible, in no entry any more."""
+        """Take out, or copy, a prompt that holds as many of the first tokens as possible, and nothing else."""
         if not self._entries:
             return self._runner.prompt()
         same, best = max(((_common(entry.tokens, tokens), entry) for entry in self._entries), key=_first)
         if same and len(best.tokens) - same <= self.expendable:
             self._entries.remove(best)
-            best.kept.truncate(same)
-            return best.kept
+            best.prompt.truncate(same)
+            return best.prompt
         full = len(self._entries) == self._prompts
-        begun = self._entries[0].kept if full else self._runner.prompt()
-        begun.copy(best.kept, same)
+        begun = self._entries[0].prompt if full else self._runner.prompt()
+        begun.copy(best.prompt, same)
         self._entries = self._entries[full:]
         return begun
 

@@ -1,7 +1,7 @@
-"""How a network is run once it is trained: what the rest of this package asks of it, and the fastest way to do it here.
+"""The port `Runner`: what the rest of this package asks of a trained network.
 
-On a CPU that is our own compiled code (`native`); elsewhere, and where nothing was compiled, torch runs the layers of
-`network` as they are (`torch_runner`). Both give the same numbers, and the tests compare them.
+It has two forms: `native_runner` runs our own compiled code on a CPU, `torch_runner` runs the layers of `layers`
+wherever torch can. `best_runner` chooses. Both compute the same numbers, and the tests compare them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from dgemma_model.network.config import NetworkConfig
-from dgemma_model.network.layers import Network
 
 
 class Prompt(ABC):
-    """Keys and values of one prompt, for all layers.
+    """The keys and values of one prompt, for all layers.
 
     Attributes:
-        length: in tokens.
+        length: number of tokens.
     """
 
     length: int
@@ -35,13 +34,13 @@ class Prompt(ABC):
 
 
 class Runner(ABC):
-    """A network's weights, ready for inference. Not for several threads at once.
+    """A network's weights, ready for inference. Only one thread at a time may use it.
 
-    Token ids, positions, probabilities and what is returned lie on the CPU wherever the weights lie.
+    Token ids, positions, probabilities and everything it returns are on the CPU, wherever the weights are.
 
     Attributes:
-        config: of the network.
-        dtype: in which weights are multiplied.
+        config: shape of the network.
+        dtype: type in which weights are multiplied.
     """
 
     config: NetworkConfig
@@ -49,14 +48,14 @@ class Runner(ABC):
 
     @abstractmethod
     def prompt(self) -> Prompt:
-        """An empty one."""
+        """Make an empty prompt."""
 
     @abstractmethod
     def extend(self, prompt: Prompt, ids: Tensor, positions: Tensor) -> Tensor:
-        """Append tokens to a prompt, causally in the order of ``ids``.
+        """Append tokens to a prompt; each sees those before it in the order of ``ids``.
 
         Args:
-            prompt: keys and values are appended to it.
+            prompt: receives the new keys and values.
             ids: [tokens].
             positions: document positions [tokens], in any order.
 
@@ -66,33 +65,31 @@ class Runner(ABC):
 
     @abstractmethod
     def store(self, prompt: Prompt, ids: Tensor, positions: Tensor) -> None:
-        """As `extend`, for its keys and values alone."""
+        """Do what `extend` does, but compute keys and values only."""
 
     @abstractmethod
     def peek(self, prompt: Prompt, ids: Tensor, positions: Tensor, parents: Sequence[int]) -> Tensor:
-        """Run continuations of a prompt that begin alike, as a tree; nothing is kept.
+        """Run a tree of continuations of a prompt without changing the prompt.
 
         Args:
-            prompt: before them.
-            ids: of the tree's nodes [tokens].
+            prompt: the tokens before the tree.
+            ids: the tree's nodes [tokens].
             positions: document positions [tokens].
-            parents: for each node the one before it, which must stand further left; -1 behind the prompt.
+            parents: index of each node's parent, which must be smaller than its own; -1 directly behind the prompt.
 
         Returns:
             States [tokens, hidden]; a node sees the prompt, its ancestors and itself.
         """
 
     @abstractmethod
-    def decode(
-        self, canvas: Tensor, positions: Tensor, prompt: Prompt, belief: Tensor | None = None
-    ) -> Tensor:
-        """Run canvases bidirectionally, each over itself and the prompt.
+    def decode(self, ids: Tensor, positions: Tensor, prompt: Prompt, belief: Tensor | None = None) -> Tensor:
+        """Run canvases bidirectionally; each sees itself and the prompt.
 
         Args:
-            canvas: ids [batch, slots].
+            ids: the canvases' tokens [batch, slots].
             positions: document positions [batch, slots].
-            prompt: shared by all.
-            belief: soft embeddings of the last step [batch, slots, hidden] (see `believe`), or None in the first.
+            prompt: shared by all canvases.
+            belief: soft embeddings of the last step [batch, slots, hidden] (see `believe`); None in the first step.
 
         Returns:
             The final states [batch, slots, hidden]; `logits` turns them into scores.
@@ -100,7 +97,7 @@ class Runner(ABC):
 
     @abstractmethod
     def logits(self, states: Tensor) -> Tensor:
-        """Soft-capped scores [..., vocabulary] of final states [..., hidden], in float32."""
+        """Compute soft-capped scores [..., vocabulary] of final states [..., hidden], in float32."""
 
     @abstractmethod
     def soften(self, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -112,25 +109,17 @@ class Runner(ABC):
 
     @abstractmethod
     def believe(self, probabilities: Tensor) -> Tensor:
-        """Soft embeddings [..., hidden] of probabilities [..., vocabulary]: the next step's self-conditioning."""
+        """Compute soft embeddings [..., hidden] of probabilities [..., vocabulary], to condition the next step."""
 
     @abstractmethod
     def embed(self, ids: Tensor) -> Tensor:
-        """Token embeddings [..., hidden] of ids [...]."""
+        """Look up the token embeddings [..., hidden] of ids [...]."""
 
 
 def ancestry(parents: Sequence[int]) -> Tensor:
-    """Whether a node [tokens] of a tree is an ancestor of another one, or itself: booleans [tokens, tokens]."""
+    """Tell which nodes of a tree each node sees: booleans [tokens, tokens], True for itself and its ancestors."""
     seen = torch.eye(len(parents), dtype=torch.bool)
     for node, parent in enumerate(parents):
         if parent >= 0:
             seen[node] |= seen[parent]
     return seen
-
-
-def best_runner(network: Network) -> Runner:
-    """The fastest runner for a network where it lies, with as many threads as torch has."""
-    from dgemma_model.network.native_runner import NativeRunner
-    from dgemma_model.network.torch_runner import TorchRunner
-
-    return NativeRunner(network) if NativeRunner.can_run(network) else TorchRunner(network)

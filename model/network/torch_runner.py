@@ -1,4 +1,4 @@
-"""A network run by torch: on a GPU, and wherever nothing was compiled. The tests compare `native` with it."""
+"""`TorchRunner`: the network run by torch, on a GPU and wherever nothing was compiled."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dgemma_model.denoise import sampler
 from dgemma_model.network.layers import KeysValues, Network
 from dgemma_model.network.runner import Prompt, Runner, ancestry
 
 PIECE = 256
-"""Tokens of a prompt that are run at once: a longer piece would compute more scores above the causal diagonal."""
+"""Tokens of a prompt that run at once: a longer piece would compute more scores above the causal diagonal."""
 
 
 class TorchPrompt(Prompt):
@@ -20,7 +19,7 @@ class TorchPrompt(Prompt):
 
     def __init__(self) -> None:
         self.length = 0
-        self.kept: list[KeysValues] | None = None  # None while there is nothing
+        self.kept: list[KeysValues] | None = None  # None while the prompt is empty
 
     def truncate(self, length: int) -> None:
         self.length = min(self.length, length)
@@ -49,14 +48,14 @@ class TorchRunner(Runner):
     @torch.inference_mode()
     def extend(self, prompt: Prompt, ids: Tensor, positions: Tensor) -> Tensor:
         assert isinstance(prompt, TorchPrompt)
-        made = []
+        states = []
         for piece, at in zip(ids.split(PIECE), positions.split(PIECE), strict=True):
-            states, prompt.kept = self._network.encode(
+            new, prompt.kept = self._network.encode(
                 self._here(piece[None]), self._here(at[None]), prompt.kept
             )
             prompt.length += len(piece)
-            made.append(states)
-        return self._back(torch.cat(made, 1))
+            states.append(new)
+        return self._back(torch.cat(states, 1))
 
     def store(self, prompt: Prompt, ids: Tensor, positions: Tensor) -> None:
         self.extend(prompt, ids, positions)
@@ -65,17 +64,15 @@ class TorchRunner(Runner):
     def peek(self, prompt: Prompt, ids: Tensor, positions: Tensor, parents: Sequence[int]) -> Tensor:
         assert isinstance(prompt, TorchPrompt)
         seen = torch.cat((torch.ones(len(ids), prompt.length, dtype=torch.bool), ancestry(parents)), 1)
-        at = (self._here(ids[None]), self._here(positions[None]))
-        return self._back(self._network.encode(*at, prompt.kept, self._here(seen))[0][0])
+        nodes = (self._here(ids[None]), self._here(positions[None]))
+        return self._back(self._network.encode(*nodes, prompt.kept, self._here(seen))[0][0])
 
     @torch.inference_mode()
-    def decode(
-        self, canvas: Tensor, positions: Tensor, prompt: Prompt, belief: Tensor | None = None
-    ) -> Tensor:
+    def decode(self, ids: Tensor, positions: Tensor, prompt: Prompt, belief: Tensor | None = None) -> Tensor:
         assert isinstance(prompt, TorchPrompt)
         assert prompt.kept is not None, "a prompt has at least one token"
         conditioned = None if belief is None else self._here(belief).to(self.dtype)
-        states = self._network.decode(self._here(canvas), self._here(positions), prompt.kept, conditioned)
+        states = self._network.decode(self._here(ids), self._here(positions), prompt.kept, conditioned)
         return self._back(states)
 
     @torch.inference_mode()
@@ -86,8 +83,8 @@ class TorchRunner(Runner):
     def soften(self, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         best = scores.argmax(-1)
         probabilities = scores.softmax(-1)
-        entropy = sampler.entropy(probabilities, scores, best)
-        return scores.copy_(probabilities), best, entropy
+        entropies = entropy(probabilities, scores, best)
+        return scores.copy_(probabilities), best, entropies
 
     @torch.inference_mode()
     def believe(self, probabilities: Tensor) -> Tensor:
@@ -103,3 +100,17 @@ class TorchRunner(Runner):
     @staticmethod
     def _back(tensor: Tensor) -> Tensor:
         return tensor.to("cpu", torch.float32)
+
+
+def entropy(probabilities: Tensor, scores: Tensor, best: Tensor) -> Tensor:
+    """Compute the entropy in nats [...] of softmaxed scores without taking the logarithm of each probability.
+
+    Args:
+        probabilities: [..., vocabulary].
+        scores: their softmax is ``probabilities`` [..., vocabulary].
+        best: index of a large probability [...].
+    """
+    index = best.unsqueeze(-1)
+    normaliser = (scores.gather(-1, index) - probabilities.gather(-1, index).log()).squeeze(-1)
+    mean: Tensor = torch.linalg.vecdot(probabilities, scores)
+    return (normaliser - mean).clamp_(min=0)

@@ -25,8 +25,8 @@ from dgemma_model.denoise import sampler
 from dgemma_model.denoise.loop import Canvas, Schedule, denoise
 from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.layouts.infill import bucket, lay_out
-from dgemma_model.network import native_runner
 from dgemma_model.network.checkpoint import TOKENIZER
+from dgemma_model.network.native_library import processor_for
 from dgemma_model.network.prompt_cache import PromptCache
 from dgemma_model.network.runner import Prompt
 from dgemma_model.tokenizer import UndecodableTokens
@@ -84,9 +84,7 @@ TRIALS: Mapping[str, Trial] = {
 
 def small() -> Recipe:
     """What the trials start from: narrow, so that many fit into an hour."""
-    return Recipe(
-        hidden=128, dense=256, experts=8, expert=64, bf16=native_runner.kind_of(torch.bfloat16) is not None
-    )
+    return Recipe(hidden=128, dense=256, experts=8, expert=64, bf16=processor_for(torch.bfloat16) is not None)
 
 
 def run(trial: Trial, corpus: Path, tokenizer: Path, tokens: float, out: Path) -> Result:

@@ -1,7 +1,7 @@
 """Operations of training whose work is compiled code (`native/`), with their gradients; for a CPU.
 
 Each is given the kind of processor whose code it uses (see `native.kinds`), which also says in what type matrices are
-multiplied: bfloat16 by that of `native.HALF`, else float32.
+multiplied: bfloat16 by that of `Processor.AVX512_BF16`, else float32.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dgemma_model.network.native_runner import HALF, address, kind_of, library
+from dgemma_model.network.native_library import Processor, address, library, processor_for
 
 _ROWS = 128
 """Experts' rows are rounded up to a multiple: oneDNN compiles a product for each size that it has not met before."""
@@ -89,7 +89,7 @@ def _filled(structure: type[ctypes.Structure], given: Mapping[str, Any]) -> ctyp
 
 def element(kind: str) -> torch.dtype:
     """The type in which a kind of processor multiplies."""
-    return torch.bfloat16 if kind == HALF else torch.float32
+    return Processor(kind).dtype
 
 
 def gated(inner: Tensor, kind: str, d_out: Tensor | None = None) -> Tensor:
@@ -245,7 +245,7 @@ def surprise(scores: Tensor, targets: Tensor, weights: Tensor, cap: float) -> Te
     """Turn scores before their soft cap into the gradient of their weighted cross-entropy, in place.
 
     Args:
-        scores: [rows, vocabulary], in a type that `kind_of` knows.
+        scores: [rows, vocabulary], in a type that `processor_for` knows.
         targets: token ids [rows].
         weights: float32 [rows].
         cap: the soft cap.
@@ -254,7 +254,9 @@ def surprise(scores: Tensor, targets: Tensor, weights: Tensor, cap: float) -> Te
         The unweighted losses in nats [rows].
     """
     losses = torch.empty_like(weights)
-    call("surprise", kind_of(scores.dtype), _Surprise, **_surprise(scores, targets, weights, cap, losses))
+    call(
+        "surprise", processor_for(scores.dtype), _Surprise, **_surprise(scores, targets, weights, cap, losses)
+    )
     return losses
 
 
@@ -276,7 +278,7 @@ def thinned_surprise(
     Losses", 2025, leave such entries out, which is wrong on average).
 
     Args:
-        scores: [rows, vocabulary], in a type that `kind_of` knows; like `surprise`, but left as they are.
+        scores: [rows, vocabulary], in a type that `processor_for` knows; like `surprise`, but left as they are.
         targets: token ids [rows].
         weights: float32 [rows].
         cap: the soft cap.
@@ -301,7 +303,7 @@ def thinned_surprise(
         "grain": grain,
     }
     made = {"d_states": d_states, "d_weight": d_weight}
-    call("thinned", kind_of(scores.dtype), _Thinned, surprise=surprise, **given, **made)
+    call("thinned", processor_for(scores.dtype), _Thinned, surprise=surprise, **given, **made)
     return losses, d_states
 
 

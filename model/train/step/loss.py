@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dgemma_model.network import native_runner
+from dgemma_model.network.native_library import processor_for
 from dgemma_model.train.step import kernels
 
 _ROWS = 512
@@ -34,7 +34,7 @@ class _CappedCrossEntropy(torch.autograd.Function):
         kind = torch.bfloat16 if bf16 else states.dtype
         factor, rows_as = weight.to(kind), states.to(kind)
         losses = torch.empty_like(weights)
-        compiled = states.device.type == "cpu" and native_runner.kind_of(kind) is not None
+        compiled = states.device.type == "cpu" and processor_for(kind) is not None
         gradient_of = kernels.surprise if compiled else _gradient
         room = states.new_empty(min(_ROWS, len(states)), len(weight), dtype=kind)
         for start in range(0, len(states), _ROWS):

@@ -13,8 +13,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from dgemma_model.network import native_runner
 from dgemma_model.network.layers import KeysValues, Layer, Network
+from dgemma_model.network.native_library import processor_for
 from dgemma_model.train.data.examples import Batch
 from dgemma_model.train.step import kernels, layer
 
@@ -117,7 +117,7 @@ def best_passes(network: Network, batch: Batch, dtype: torch.dtype) -> Passes:
 
 def packed_kind(device: str, dtype: torch.dtype) -> str | None:
     """The kind of processor whose code packed passes use there; None where rows must be padded."""
-    return native_runner.kind_of(dtype) if device == "cpu" else None
+    return processor_for(dtype) if device == "cpu" else None
 
 
 def prompt_ranges(batch: Batch) -> Tensor:

@@ -71,14 +71,8 @@ def test_drawing_follows_the_probabilities_and_is_greedy_at_temperature_zero() -
 @given(
     seed=st.integers(0, 99), vocabulary=st.sampled_from([64, 96, 256, 1000]), sharpness=st.floats(0.01, 30)
 )
-def test_entropy_and_the_likeliest_are_the_slow_obvious_ones(
-    seed: int, vocabulary: int, sharpness: float
-) -> None:
+def test_the_likeliest_is_the_slow_obvious_one(seed: int, vocabulary: int, sharpness: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     scores = 30 * torch.tanh(sharpness * torch.randn(2, 5, vocabulary, generator=generator) / 30)
     probabilities = scores.softmax(-1)
-    best = sampler.likeliest(probabilities)
-    assert torch.equal(best, probabilities.argmax(-1))
-    own = sampler.entropy(probabilities, scores, best)
-    torch.testing.assert_close(own, torch.special.entr(probabilities).sum(-1), rtol=1e-4, atol=1e-4)
-    assert (own >= 0).all()
+    assert torch.equal(sampler.likeliest(probabilities), probabilities.argmax(-1))

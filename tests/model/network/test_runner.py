@@ -19,11 +19,13 @@ from torch import Tensor
 
 from dgemma_model.denoise.loop import Canvas, Schedule, denoise
 from dgemma_model.errors import ModelError
-from dgemma_model.network import checkpoint, native_runner
+from dgemma_model.network import checkpoint
+from dgemma_model.network.best_runner import best_runner
 from dgemma_model.network.layers import KeysValues, Network
-from dgemma_model.network.native_runner import NativeRunner
-from dgemma_model.network.runner import Prompt, Runner, best_runner
-from dgemma_model.network.torch_runner import TorchRunner
+from dgemma_model.network.native_library import VARIABLE, Processor, processors
+from dgemma_model.network.native_runner import PIECE, NativeRunner
+from dgemma_model.network.runner import Prompt, Runner
+from dgemma_model.network.torch_runner import TorchRunner, entropy
 from tests.model.network.test_layers import SPECIAL, random_config, stock_masks
 from tests.model.tiny import TINY, network
 
@@ -33,12 +35,12 @@ Make = Callable[[Network], Runner]
 
 # Every kind of processor whose code runs here, alone and with a thread that shares the rows; and torch.
 EXACT: dict[str, Make] = {"torch": TorchRunner}
-for _kind in native_runner.kinds():
-    if _kind != native_runner.HALF:
+for _kind in processors():
+    if _kind != Processor.AVX512_BF16:
         EXACT[_kind] = lambda network, kind=_kind: NativeRunner(network, kind, 1)  # type: ignore[misc]
-if native_runner.kinds():
+if processors():
     EXACT["two threads"] = lambda network: NativeRunner(network, EXACT_KIND, 2)
-EXACT_KIND = next((kind for kind in native_runner.kinds() if kind != native_runner.HALF), None)
+EXACT_KIND = next((kind for kind in processors() if kind != Processor.AVX512_BF16), None)
 every_runner = pytest.mark.parametrize("make", EXACT.values(), ids=EXACT)
 FASTEST: Make = EXACT[EXACT_KIND or "torch"]
 
@@ -76,9 +78,7 @@ def both_prompts(lean: Network, own: Runner, tokens: int) -> tuple[Prompt, list[
 
 
 def test_the_native_code_was_compiled_here() -> None:
-    assert native_runner.kinds(), (
-        "there is no C compiler, or the package was installed before it had native code"
-    )
+    assert processors(), "there is no C compiler, or the package was installed before it had native code"
     assert isinstance(best_runner(network()), NativeRunner)
 
 
@@ -102,7 +102,7 @@ def test_prompts_canvases_scores_and_beliefs_equal_those_of_the_network(make: Ma
 
 
 @every_runner
-@pytest.mark.parametrize("tokens", [1, 17, native_runner.PIECE, native_runner.PIECE + 1, 600])
+@pytest.mark.parametrize("tokens", [1, 17, PIECE, PIECE + 1, 600])
 def test_few_and_many_tokens_equal_those_of_the_network(make: Make, tokens: int) -> None:
     torch.manual_seed(tokens)
     lean = network(LONG)
@@ -120,6 +120,18 @@ def test_probabilities_entropies_and_the_likeliest_are_those_of_torch(make: Make
     torch.testing.assert_close(probabilities, wanted.probs, rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(entropies, wanted.entropy(), rtol=1e-3, atol=1e-5)
     assert torch.equal(best, wanted.logits.argmax(-1))
+
+
+@given(
+    seed=st.integers(0, 99), vocabulary=st.sampled_from([64, 96, 256, 1000]), sharpness=st.floats(0.01, 30)
+)
+def test_entropy_is_the_slow_obvious_one(seed: int, vocabulary: int, sharpness: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores = 30 * torch.tanh(sharpness * torch.randn(2, 5, vocabulary, generator=generator) / 30)
+    probabilities = scores.softmax(-1)
+    own = entropy(probabilities, scores, probabilities.argmax(-1))
+    torch.testing.assert_close(own, torch.special.entr(probabilities).sum(-1), rtol=1e-4, atol=1e-4)
+    assert (own >= 0).all()
 
 
 @every_runner
@@ -201,7 +213,7 @@ def test_odd_widths_and_what_lies_elsewhere_are_left_to_torch() -> None:
 
 
 @pytest.mark.skipif(
-    native_runner.HALF not in native_runner.kinds(), reason="no products in bfloat16 on this processor"
+    Processor.AVX512_BF16 not in processors(), reason="no products in bfloat16 on this processor"
 )
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("seed", range(4))
@@ -210,7 +222,7 @@ def test_bfloat16_is_as_near_as_the_network_in_bfloat16(seed: int, threads: int)
     # All experts are chosen, since a rounding may choose another one, which is no rounding any more.
     lean = network(replace(LONG, top_k_experts=LONG.num_experts), seed)
     rounded = network(lean.config, seed).to(torch.bfloat16)
-    own = NativeRunner(lean, native_runner.HALF, threads)
+    own = NativeRunner(lean, Processor.AVX512_BF16, threads)
     assert own.dtype == torch.bfloat16
     ids, at, canvas, canvas_at = some(lean, 80), places(80), some(lean, 1, 16), places(1, 16)
     prompt = own.prompt()
@@ -271,18 +283,18 @@ print(type(own.runner).__name__, str(own.runner.dtype), repr(last.alternatives[0
 @pytest.mark.parametrize(
     ("settings", "runner"),
     [
-        ({native_runner.VARIABLE: "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}, "NativeRunner"),
-        ({native_runner.VARIABLE: "plain", "ATEN_CPU_CAPABILITY": "default"}, "NativeRunner"),
+        ({VARIABLE: "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}, "NativeRunner"),
+        ({VARIABLE: "plain", "ATEN_CPU_CAPABILITY": "default"}, "NativeRunner"),
         (
-            {native_runner.VARIABLE: "torch", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
+            {VARIABLE: "torch", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
             "TorchRunner",
         ),
     ],
     ids=["AVX2", "any processor", "torch alone"],
 )
 def test_a_lesser_processor_fills_with_the_same_in_float32(settings: dict[str, str], runner: str) -> None:
-    if settings[native_runner.VARIABLE] not in {*native_runner.kinds(), "torch"}:
-        pytest.skip(f"this processor has no {settings[native_runner.VARIABLE]}")
+    if settings[VARIABLE] not in {*processors(), "torch"}:
+        pytest.skip(f"this processor has no {settings[VARIABLE]}")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
     done = subprocess.run(
         [sys.executable, "-c", FILL], capture_output=True, text=True, env=environment, check=False
@@ -294,6 +306,6 @@ def test_a_lesser_processor_fills_with_the_same_in_float32(settings: dict[str, s
 
 
 def test_a_processor_that_is_none_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(native_runner.VARIABLE, "Z80")
+    monkeypatch.setenv(VARIABLE, "Z80")
     with pytest.raises(ModelError, match=r"DGEMMA_CPU is 'Z80', .*; use .* or torch"):
-        native_runner.kinds()
+        processors()

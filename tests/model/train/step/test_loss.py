@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dgemma_model.network import native_runner
+from dgemma_model.network import native_library
 from dgemma_model.train.step import kernels
 from dgemma_model.train.step.loss import capped_cross_entropy
 from dgemma_model.train.step.muon import Muon, orthogonalised
@@ -32,7 +32,7 @@ def test_loss_and_gradients_equal_the_plain_ones(rows: int) -> None:
         torch.testing.assert_close(own, reference, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.skipif(not native_runner.kinds(), reason="nothing was compiled")
+@pytest.mark.skipif(not native_library.processors(), reason="nothing was compiled")
 @pytest.mark.parametrize("vocabulary", [50, 64, 1000])
 def test_a_thinned_gradient_is_right_on_average(vocabulary: int) -> None:
     torch.manual_seed(vocabulary)
@@ -54,7 +54,7 @@ def test_a_thinned_gradient_is_right_on_average(vocabulary: int) -> None:
 
 
 @pytest.mark.skipif(
-    native_runner.kind_of(torch.bfloat16) is None, reason="a processor that multiplies bfloat16"
+    native_library.processor_for(torch.bfloat16) is None, reason="a processor that multiplies bfloat16"
 )
 def test_a_thinned_loss_goes_down_as_the_whole_one_does() -> None:
     ends = []

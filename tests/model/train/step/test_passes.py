@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dgemma_model.network import native_runner
+from dgemma_model.network import native_library
 from dgemma_model.network.layers import Network
 from dgemma_model.train.data.examples import Batch, Cutter, Row, RowMaker, Shape, collate
 from dgemma_model.train.step import kernels, passes
@@ -19,7 +19,7 @@ from tests.model.tiny import TINY, network, tokenizer
 OWN = tokenizer()
 SHAPE = Shape(prompt=96, canvas=96, suffix=24)
 TEXT = "".join(f"def first_{n}(value):\n    other = value + {n}\n    return other * 2\n\n" for n in range(20))
-EXACT = [kind for kind in native_runner.kinds() if kind != native_runner.HALF]
+EXACT = [kind for kind in native_library.processors() if kind != native_library.Processor.AVX512_BF16]
 
 
 def batch(rows: int) -> Batch:
@@ -90,7 +90,7 @@ def random_ranges(rng: random.Random, queries: int, keys: int) -> list[tuple[int
     return found
 
 
-@pytest.mark.parametrize("kind", native_runner.kinds())
+@pytest.mark.parametrize("kind", native_library.processors())
 @pytest.mark.parametrize("seed", range(6))
 def test_attention_over_any_ranges_is_attention_behind_a_mask(kind: str, seed: int) -> None:
     rng = random.Random(seed)
@@ -108,7 +108,7 @@ def test_attention_over_any_ranges_is_attention_behind_a_mask(kind: str, seed: i
         *(part.transpose(0, 1)[None] for part in given), attn_mask=mask, scale=1.0, enable_gqa=True
     )[0].transpose(0, 1)
     weight = torch.randn_like(plain)
-    within = 0.04 if kind == native_runner.HALF else 1e-4
+    within = 0.04 if kind == native_library.Processor.AVX512_BF16 else 1e-4
     assert (own - plain).abs().max() <= within * plain.abs().max()
     for a, b in zip(
         torch.autograd.grad((own * weight).sum(), given),
