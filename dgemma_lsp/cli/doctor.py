@@ -1,4 +1,4 @@
-"""``dgemma-lsp doctor``: what is installed, what the machine can do, and whether a fill works and how long it takes."""
+"""``dgemma-lsp doctor``: what is installed, what the machine can do, whether a fill works, and how long it takes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CPU_FEATURES = (
     "asimd",
     "bf16",
 )
-"""That make a difference to the model."""
+"""The features that make the model faster or slower."""
 
 _PREFIX = "def add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n    return "
 _SUFFIX = "\n\n\nprint(subtract(3, 2))\n"
@@ -46,18 +46,18 @@ _SUFFIX = "\n\n\nprint(subtract(3, 2))\n"
 
 @dataclass(frozen=True, slots=True)
 class TimedFill:
-    """How the model did.
+    """A fill, and how long it took.
 
     Attributes:
-        model: its name.
-        parameters: how many it has.
+        model: the model's name.
+        parameters: how many parameters it has.
         device: where it runs.
-        dtype: what it computes with.
-        load_seconds: until it was ready.
-        first_milliseconds: the first fill.
-        warm_milliseconds: the same again.
-        text: what it filled in.
-        confidence: 0..1.
+        dtype: the type of number that it computes with.
+        load_seconds: how long the model took to load.
+        first_milliseconds: how long the first fill took.
+        warm_milliseconds: how long the same fill took again.
+        text: the text that was filled in.
+        confidence: how sure the model is of it, 0..1.
     """
 
     model: str
@@ -73,17 +73,17 @@ class TimedFill:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the doctor has found.
+    """What the doctor found.
 
     Attributes:
-        versions: of packages; None for one that is not installed.
+        versions: the version of each package; None for one that is not installed.
         system: the operating system and Python.
-        processor: its name.
-        cores: of it.
-        features: of `CPU_FEATURES`, those that it has.
-        gpu: names of NVIDIA GPUs.
-        fill: None where it failed.
-        problem: why the fill failed; "" where it did not.
+        processor: the processor's name.
+        cores: how many cores it has.
+        features: those of `CPU_FEATURES` that it has.
+        gpu: the names of the NVIDIA GPUs.
+        fill: the fill that was timed; None if it failed.
+        problem: why the fill failed, or "".
     """
 
     versions: dict[str, str | None]
@@ -99,9 +99,9 @@ class Report:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Yield the lines that people read."""
         yield "versions   " + ", ".join(
-            f"{name} {found or 'missing'}" for name, found in self.versions.items()
+            f"{name} {version or 'missing'}" for name, version in self.versions.items()
         )
         yield f"system     {self.system}"
         yield f"processor  {self.processor}, {self.cores} cores; {', '.join(self.features) or 'nothing special'}"
@@ -121,7 +121,7 @@ class Report:
 
 
 def examine(engine: Engine) -> Report:
-    """Look at everything; the engine is loaded, asked twice and closed."""
+    """Check everything. The engine is loaded, asked twice and closed."""
     fill, problem = None, ""
     try:
         fill = _timed_fill(engine)
@@ -185,7 +185,7 @@ def _processor() -> str:
 
 
 def _cpu_entry(*names: str) -> str:
-    """What Linux says of the first processor."""
+    """Return what Linux says about the first processor under one of these names, or ""."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -201,8 +201,8 @@ def _gpus() -> list[str]:
     command = shutil.which("nvidia-smi")
     if command is None:
         return []
-    said = _output([command, "--query-gpu=name,memory.total", "--format=csv,noheader"])
-    return [line.strip() for line in said.splitlines() if line.strip()]
+    listing = _output([command, "--query-gpu=name,memory.total", "--format=csv,noheader"])
+    return [line.strip() for line in listing.splitlines() if line.strip()]
 
 
 def _output(command: Sequence[str]) -> str:

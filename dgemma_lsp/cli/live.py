@@ -1,6 +1,6 @@
-"""The canvas on a terminal, as it resolves: each draft's fills in their surrounding lines, coloured by confidence.
+"""The canvas on a terminal while it resolves: the fills of each draft, coloured by confidence, in their lines.
 
-Knows rich and drafts; knows nothing of files, options or exit statuses. Writes to stderr only.
+This module knows rich and drafts. It knows nothing about files, options or exit statuses, and writes to stderr only.
 """
 
 from __future__ import annotations
@@ -23,34 +23,36 @@ CONTEXT_LINES = 2
 SURE = 0.9
 HALF_SURE = 0.5
 
-# What a model or a file says must not steer the terminal: no control character but tab and newline gets through.
+# Text from a model or a file must not control the terminal, so only tab and newline get through.
 _CONTROLS: Mapping[int, str] = dict.fromkeys(
     [*range(0x00, 0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)], "\ufffd"
 )
 
 
 class View(Protocol):
-    """Shows the drafts of one fill."""
+    """Shows the drafts of a fill."""
 
     def loading(self) -> AbstractContextManager[object]:
-        """Shown while the model is being loaded."""
+        """Show that the model is being loaded."""
 
     def show(self, draft: Draft) -> None:
-        """Show a draft in place of the last one."""
+        """Show a draft in place of the previous one."""
 
 
 class _Hidden:
+    """Shows nothing, because nobody is watching."""
+
     def loading(self) -> AbstractContextManager[object]:
         return nullcontext()
 
     def show(self, draft: Draft) -> None:
-        """Nobody is watching."""
+        pass
 
 
 @contextmanager
 def view(document: MaskedDocument, wanted: bool) -> Iterator[View]:
-    """A view of the canvas for the time of a fill; its last frame stays. Hidden unless stderr is a terminal."""
-    # Not rich's own test, which FORCE_COLOR overrules: a redirected stderr never gets frames.
+    """Show the canvas for as long as a fill takes. The last frame stays. Only a terminal on stderr shows anything."""
+    # FORCE_COLOR overrules rich's own test, but a redirected stderr must never get frames.
     if not wanted or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield _Hidden()
         return
@@ -64,6 +66,8 @@ def view(document: MaskedDocument, wanted: bool) -> Iterator[View]:
 
 
 class _OnTerminal:
+    """Shows the canvas with rich."""
+
     def __init__(self, document: MaskedDocument, console: Console) -> None:
         from rich.live import Live
 
@@ -85,7 +89,7 @@ class _OnTerminal:
 
 
 def frame(document: MaskedDocument, draft: Draft) -> Text:
-    """One picture of the canvas: a headline, then the best alternative's fills between their segments."""
+    """Draw the canvas: a headline, then the best alternative's fills between their segments."""
     from rich.text import Text
 
     fills = draft.alternatives[0]
@@ -119,16 +123,16 @@ def _slots(fill: Fill) -> Text:
 
 
 def style(confidence: float, settled: bool) -> str:
-    """Red, yellow or green for how sure the denoiser is; dim while it may still change its mind.
+    """Choose red, yellow or green by how sure the denoiser is, and dim while it may still change its mind.
 
-    Without colour (NO_COLOR) dim is all that is left, and it suffices.
+    Without colour (NO_COLOR), dim still tells the two kinds of slots apart.
     """
     colour = "green" if confidence >= SURE else "yellow" if confidence >= HALF_SURE else "red"
     return colour if settled else f"dim {colour}"
 
 
 def _surrounding(segment: str, index: int, regions: int) -> str:
-    """The lines of a segment that lie next to a region; what is left out between two regions is counted."""
+    """Return the lines of a segment next to a region. The lines left out between two regions are counted."""
     lines = to_lf(segment).split("\n")
     # The first and the last piece belong to the lines of the regions themselves.
     near = CONTEXT_LINES + 1

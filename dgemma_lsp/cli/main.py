@@ -1,7 +1,7 @@
-"""``dgemma-lsp``: the language server, started by an editor, and some commands for people.
+"""``dgemma-lsp``: the language server that an editor starts, and a few commands for people.
 
-The server speaks over stdin and stdout. Exit status: 0 after ``shutdown`` and ``exit``, 1 when the editor went away
-without them, 2 for wrong use.
+The server speaks over stdin and stdout. Its exit status is 0 after ``shutdown`` and ``exit``, 1 when the editor went
+away without them, and 2 for wrong use.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from dgemma_lsp import __version__
+from dgemma_lsp.cli.exit_status import ExitStatus
 from dgemma_lsp.engines.base import Engine
 from dgemma_lsp.engines.local import LocalEngine
 from dgemma_lsp.lsp.greeting import greet
@@ -25,12 +26,14 @@ from dgemma_lsp.settings.settings import Chosen, Device, Settings
 
 
 class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence."""
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; {self.prog} --help shows what can be said.\n")
+        self.exit(ExitStatus.WRONG_USE, f"{self.prog}: {message}; see {self.prog} --help.\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve one editor, or do what a command says; returns the exit status."""
+    """Serve one editor or run a command, and return the exit status."""
     arguments = _parser().parse_args(argv)
     if arguments.command is not None:
         return int(arguments.command(arguments))
@@ -38,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    # pygls would wait for input that a terminal's Ctrl-C did not close. The worker ends with us.
+    # pygls would go on waiting for input, which Ctrl-C in a terminal does not close. The worker ends with this process.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     streams = None if arguments.tcp else greet(*_protocol_streams())
     from dgemma_lsp.lsp.server import build_server  # takes half a second
@@ -55,10 +58,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _preferences(arguments: argparse.Namespace) -> Preferences:
-    said: Chosen = {
+    chosen: Chosen = {
         (name,): value for name in ("model", "device") if (value := getattr(arguments, name)) is not None
     }
-    return Preferences(os.environ, said)
+    return Preferences(os.environ, chosen)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,9 +71,11 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     transport = parser.add_mutually_exclusive_group()
-    transport.add_argument("--stdio", action="store_true", help="speak over stdin and stdout (the default)")
-    transport.add_argument("--tcp", type=_address, metavar="HOST:PORT", help="listen there (for debugging)")
-    parser.add_argument("--model", help="directory or name of a checkpoint (default: the bundled one)")
+    transport.add_argument("--stdio", action="store_true", help="speak over stdin and stdout (default)")
+    transport.add_argument(
+        "--tcp", type=_address, metavar="HOST:PORT", help="listen on this address (for debugging)"
+    )
+    parser.add_argument("--model", help="a checkpoint's folder or name (default: the bundled one)")
     parser.add_argument(
         "--device",
         type=Device,
@@ -79,27 +84,31 @@ def _parser() -> argparse.ArgumentParser:
         help="where the model runs (default: cpu)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    # For tests, and for whoever debugs a worker of their own.
+    # For tests, and for debugging another worker.
     parser.add_argument("--worker-command", type=shlex.split, help=argparse.SUPPRESS)
     parser.set_defaults(command=None)
+    _add_commands(parser)
+    return parser
+
+
+def _add_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     schema = commands.add_parser("schema", help="print the settings as a JSON schema", allow_abbrev=False)
-    schema.add_argument("--table", action="store_true", help="as a table in Markdown")
+    schema.add_argument("--table", action="store_true", help="print a Markdown table instead")
     schema.set_defaults(command=_print_schema)
-    doctor = commands.add_parser("doctor", help="look at this machine, and time a fill", allow_abbrev=False)
-    doctor.add_argument("--json", action="store_true", help="for a program")
+    doctor = commands.add_parser("doctor", help="check this machine and time a fill", allow_abbrev=False)
+    doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(command=_examine)
     stats = commands.add_parser("stats", help="print what was shown, accepted and kept", allow_abbrev=False)
-    stats.add_argument("--json", action="store_true", help="for a program")
+    stats.add_argument("--json", action="store_true", help="print JSON")
     stats.set_defaults(command=_print_stats)
-    return parser
 
 
 def _print_schema(arguments: argparse.Namespace) -> int:
     from dgemma_lsp.settings.schema import as_json, settings_table
 
     print(settings_table() if arguments.table else as_json())
-    return 0
+    return ExitStatus.DONE
 
 
 def _examine(arguments: argparse.Namespace) -> int:
@@ -108,7 +117,7 @@ def _examine(arguments: argparse.Namespace) -> int:
     settings = _preferences(arguments).settings
     report = examine(LocalEngine(settings.model, settings.device.value, arguments.worker_command))
     print(report.to_json() if arguments.json else "\n".join(report.lines()))
-    return 3 if report.fill is None else 0
+    return ExitStatus.ENGINE_FAILED if report.fill is None else ExitStatus.DONE
 
 
 def _print_stats(arguments: argparse.Namespace) -> int:
@@ -116,7 +125,7 @@ def _print_stats(arguments: argparse.Namespace) -> int:
     from dgemma_lsp.lsp.journal import state_folder
 
     print(report(state_folder(os.environ, Path.home()), arguments.json))
-    return 0
+    return ExitStatus.DONE
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -127,7 +136,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _protocol_streams() -> tuple[BinaryIO, BufferedWriter]:
-    """For the protocol alone: what anything else prints goes to stderr."""
+    """Keep stdout for the protocol alone: whatever else is printed goes to stderr."""
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return sys.stdin.buffer, output

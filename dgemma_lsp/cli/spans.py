@@ -4,14 +4,14 @@ A span is one or two points with a colon between them:
 
     point   meaning as START                  meaning as END
     12      the start of line 12              the end of line 12, before its line ending
-    12:5    before column 5 of line 12        the same place: columns are counted from 1, and END is exclusive
-    @340    before byte 340 of the file       the same place: bytes are counted from 0
+    12:5    before column 5 of line 12        the same: columns are counted from 1, and END is exclusive
+    @340    before byte 340 of the file       the same: bytes are counted from 0
 
-So ``10:12`` is the lines 10 to 12, ``3:5:3:9`` the columns 5 to 8 of line 3, ``@10:@20`` ten bytes, and
-``@10:3:4``, ``3:4:@20``, ``2:@20``, ``@10:3`` mix the kinds. One point alone: ``12`` is the whole line 12, ``@340``
-an insertion point. Two plain numbers are always two lines, and three are refused, because ``3:5:7`` could be
-3:5 to line 7 or line 3 to 5:7. A column counts characters, a tab as one; column length + 1 is the end of the line.
-A text that ends in a newline has one more, empty line after it.
+So ``10:12`` is lines 10 to 12, ``3:5:3:9`` is columns 5 to 8 of line 3, ``@10:@20`` is ten bytes, and ``@10:3:4``,
+``3:4:@20``, ``2:@20`` and ``@10:3`` mix the kinds. A point may stand alone: ``12`` is the whole line 12, and ``@340``
+is an insertion point. Two plain numbers are always two lines. Three are refused, because ``3:5:7`` could mean 3:5 to
+line 7, or line 3 to 5:7. A column counts characters, a tab as one; the column after the last character is the end of
+the line. A text that ends in a newline has one more, empty line after it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dgemma_lsp.cli.textfile import TextFile
+from dgemma_lsp.text.lines import LINE_BREAK
 from dgemma_lsp.text.masked import Region, RegionError
-
-# Not str.splitlines: form feeds and U+2028 end no line in an editor.
-LINE_END = re.compile(r"\r\n|\r|\n")
 
 _FORMS: Mapping[str, tuple[int, int]] = {
     "N": (0, 1),
@@ -38,14 +36,14 @@ _FORMS: Mapping[str, tuple[int, int]] = {
     "N:@": (1, 1),
     "N:N:@": (2, 1),
 }
-"""How many numbers START and END take, by the shape of the span; no START: the point is both."""
+"""How many numbers START and END take, by the shape of the span. A START of 0 means that one point is both."""
 
 
 def parse_spans(specs: Sequence[str], file: TextFile) -> tuple[Region, ...]:
-    """The regions of several spans, in document order.
+    """Return the regions of several spans, in document order.
 
     Raises:
-        RegionError: a span that cannot be read or lies outside the file, or two that overlap.
+        RegionError: a span cannot be read or lies outside the file, or two of them overlap.
     """
     named = sorted(((parse_span(spec, file), spec) for spec in specs), key=lambda pair: pair[0])
     for (before, first), (after, second) in pairwise(named):
@@ -55,10 +53,10 @@ def parse_spans(specs: Sequence[str], file: TextFile) -> tuple[Region, ...]:
 
 
 def parse_span(spec: str, file: TextFile) -> Region:
-    """The region that a span names (see the module's docstring for the grammar).
+    """Return the region that a span names (see the module's docstring for the grammar).
 
     Raises:
-        RegionError: the span cannot be read, ends before it starts, or names a place that the file has not.
+        RegionError: the span cannot be read, ends before it starts, or lies outside the file.
     """
     start, end = _points(spec)
     lines = _lines(file.text)
@@ -70,16 +68,16 @@ def parse_span(spec: str, file: TextFile) -> Region:
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """Where a character offset is, both counted from 1: what a span would call it."""
+    """Return the line and column of a character offset as a span counts them: from 1."""
     line, start = 1, 0
-    for match in LINE_END.finditer(text, 0, offset):
+    for match in LINE_BREAK.finditer(text, 0, offset):
         line, start = line + 1, match.end()
     return line, offset - start + 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """A line, a line and a column, or a byte; as written."""
+    """A line, a line and a column, or a byte, as the user wrote it."""
 
     numbers: tuple[int, ...]
     is_byte: bool
@@ -100,7 +98,7 @@ class _Point:
 
 def _points(spec: str) -> tuple[_Point, _Point]:
     parts = spec.split(":")
-    # Twelve digits outlast any file, and int() refuses thousands of them with a message of its own.
+    # Twelve digits are enough for any file, and int() refuses thousands of them with a message of its own.
     if not all(re.fullmatch(r"@?[0-9]{1,12}", part) for part in parts):
         raise RegionError(f"The span {spec!r} is not START:END with line, line:column or @byte on each side.")
     shape = ":".join("@" if part.startswith("@") else "N" for part in parts)
@@ -119,10 +117,11 @@ def _point(parts: list[str]) -> _Point:
 
 
 def _lines(text: str) -> list[tuple[int, int]]:
-    """Where each line starts, and where it ends before its line ending."""
-    found = list(LINE_END.finditer(text))
-    starts = [0, *(match.end() for match in found)]
-    ends = [*(match.start() for match in found), len(text)]
+    """Return where each line starts, and where it ends before its line ending."""
+    # Not str.splitlines: form feeds and U+2028 end no line in an editor.
+    breaks = list(LINE_BREAK.finditer(text))
+    starts = [0, *(line_break.end() for line_break in breaks)]
+    ends = [*(line_break.start() for line_break in breaks), len(text)]
     return list(zip(starts, ends, strict=True))
 
 

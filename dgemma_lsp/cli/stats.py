@@ -1,4 +1,4 @@
-"""``dgemma-lsp stats``: what has been suggested on this machine, and how much of it stayed."""
+"""``dgemma-lsp stats``: how much was suggested on this machine, and how much of it was kept."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from dgemma_lsp.lsp.journal import COUNTERS, Counts, counted, total
 
 DAYS = 7
-"""That are shown one by one."""
+"""How many of the last days are listed one by one."""
 
 
 def report(folder: Path, as_json: bool) -> str:
-    """The counters of all servers.
+    """Add up the counters of all servers.
 
     Args:
-        folder: where they are.
-        as_json: for a program: {"days": {day: counts}, "total": counts}.
+        folder: the folder that holds them.
+        as_json: whether to write {"days": {day: counts}, "total": counts} instead of a table.
     """
     days = counted(folder)
     if as_json:
@@ -26,16 +26,16 @@ def report(folder: Path, as_json: bool) -> str:
             {"days": {day: asdict(days[day]) for day in sorted(days)}, "total": asdict(total(days.values()))}
         )
     if not days:
-        return "Nothing has been counted yet; completions are, while the setting counters is on."
+        return "Nothing has been counted yet; completions are counted while the setting counters is on."
     return "\n".join(
         [*_table(days), "", f"Counted on this machine, in {folder / COUNTERS}; never sent anywhere."]
     )
 
 
 def _table(days: Mapping[str, Counts]) -> list[str]:
-    last = [(day, days[day]) for day in sorted(days)[-DAYS:]]
-    head = f"{'':10}  {'shown':>8}  {'accepted':>8}  {'characters':>10}  {'kept':>8}  {'share':>6}"
-    return [head, *(_row(day, counts) for day, counts in [*last, ("in all", total(days.values()))])]
+    recent = [(day, days[day]) for day in sorted(days)[-DAYS:]]
+    header = f"{'':10}  {'shown':>8}  {'accepted':>8}  {'characters':>10}  {'kept':>8}  {'share':>6}"
+    return [header, *(_row(name, counts) for name, counts in [*recent, ("total", total(days.values()))])]
 
 
 def _row(name: str, counts: Counts) -> str:

@@ -1,6 +1,6 @@
 """Files as text and back, byte for byte.
 
-Knows encodings, byte order marks and safe writing; knows nothing of regions' contents or of models.
+This module knows encodings, byte order marks and safe writing. It knows nothing about fills or models.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLANK = re.compile(rb"^[ \t\f]*(?:#.*)?$")
 
 
 class FileError(Exception):
-    """A file that cannot be read or written as text; the message is one sentence for the user."""
+    """A file cannot be read or written as text; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class TextFile:
 
     Attributes:
         raw: the bytes as they were read.
-        text: decoded, without the byte order mark; line endings as they are.
+        text: the decoded text without the byte order mark, with its own line endings.
         encoding: "utf-8", "ascii" or "iso8859-1".
         bom: whether ``raw`` starts with a UTF-8 byte order mark.
-        name: for messages and for telling the language.
+        name: the name that messages use and that tells the language.
     """
 
     raw: bytes
@@ -49,11 +49,11 @@ class TextFile:
 
     @property
     def is_python(self) -> bool:
-        """Told by the name alone."""
+        """Whether the name is that of a Python file."""
         return _is_python(self.name)
 
     def encode(self, text: str) -> bytes:
-        """``text`` as this file's bytes, with its byte order mark.
+        """Encode a text as this file is encoded, with its byte order mark.
 
         Raises:
             FileError: the encoding lacks a character, or ``text`` declares another encoding than the file's.
@@ -70,10 +70,10 @@ class TextFile:
         return raw
 
     def character_at(self, byte: int) -> int:
-        """The character offset of a 0-based byte offset; byte 0 stands for the start of the text, after any BOM.
+        """Return the character offset of a 0-based byte offset. Byte 0 is the start of the text, after any BOM.
 
         Raises:
-            RegionError: outside the file, or not between two characters.
+            RegionError: the byte lies outside the file, or not between two characters.
         """
         mark = len(codecs.BOM_UTF8) if self.bom else 0
         if byte > len(self.raw):
@@ -87,7 +87,7 @@ class TextFile:
         return len(self.raw[mark : max(byte, mark)].decode(self.encoding))
 
     def byte_at(self, character: int) -> int:
-        """The 0-based byte offset of a character offset."""
+        """Return the 0-based byte offset of a character offset."""
         return (len(codecs.BOM_UTF8) if self.bom else 0) + len(self.text[:character].encode(self.encoding))
 
 
@@ -95,16 +95,16 @@ def read(path: Path) -> TextFile:
     """Read a text file.
 
     Raises:
-        FileError: missing, not a regular file, unreadable, larger than `MAX_BYTES`, or not text.
+        FileError: the file is missing, not a regular file, unreadable, larger than `MAX_BYTES`, or not text.
     """
     return decode(_read_bytes(path), str(path))
 
 
 def decode(raw: bytes, name: str) -> TextFile:
-    """Bytes as text: UTF-8, or what a Python file declares for itself.
+    """Decode bytes as UTF-8, or as the encoding that a Python file declares.
 
     Raises:
-        FileError: too large, binary, an unsupported encoding, or bytes that are invalid in theirs.
+        FileError: the bytes are too many, binary, invalid in their encoding, or in an unsupported one.
     """
     if len(raw) > MAX_BYTES:
         raise FileError(f"{name} is larger than {MAX_BYTES // 1_000_000} MB.")
@@ -123,13 +123,13 @@ def decode(raw: bytes, name: str) -> TextFile:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse early what `write` would refuse, before any time is spent on a fill.
+    """Refuse what `write` would refuse, before any time is spent on a fill.
 
     Raises:
         FileError: the file is write-protected, or its folder is, or it belongs to another user.
     """
     target = _target(path)
-    # os.replace would happily replace a read-only file: its own mode has to be asked.
+    # os.replace would replace even a read-only file, so the file's own mode is checked.
     if not os.access(target, os.W_OK):
         raise FileError(f"{path} is write-protected.")
     if not os.access(target.parent, os.W_OK | os.X_OK):
@@ -139,12 +139,12 @@ def check_writable(path: Path) -> None:
 
 
 def write(path: Path, file: TextFile, text: str) -> None:
-    """Replace the file's text at once and for good; a crash leaves the old file or the new one, never a mixture.
+    """Replace the file's text in one step: a crash leaves the old file or the new one, never a mixture.
 
-    Symbolic links are followed, mode and owner are kept. Other hard links keep the old text.
+    Symbolic links are followed; mode and owner are kept. Other hard links keep the old text.
 
     Raises:
-        FileError: ``text`` cannot be encoded, the file changed since it was read, or it cannot be written.
+        FileError: the text cannot be encoded, the file has changed since it was read, or it cannot be written.
     """
     raw = file.encode(text)
     check_writable(path)
@@ -203,12 +203,12 @@ def _keep_owner_and_mode(target: Path, name: str) -> None:
     now = os.stat(name)
     if (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid):
         os.chown(name, was.st_uid, was.st_gid)
-    # After chown, which clears the set-id bits.
+    # This comes after chown, which clears the set-id bits.
     os.chmod(name, stat.S_IMODE(was.st_mode))
 
 
 def _sync_folder(folder: Path) -> None:
-    # Best effort: the new file is in place, and some file systems refuse to sync a folder.
+    # The new file is in place already, and some file systems refuse to sync a folder.
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -223,15 +223,15 @@ def _is_python(name: str) -> bool:
 
 def _declared_encoding(body: bytes, name: str) -> str:
     for line in _LINE_END.split(body[:10_000], maxsplit=2)[:2]:
-        if found := _CODING.match(line):
-            return _supported_encoding(found[1].decode("ascii", "replace"), name)
+        if declaration := _CODING.match(line):
+            return _supported_encoding(declaration[1].decode("ascii", "replace"), name)
         if not _BLANK.match(line):
             break
     return "utf-8"
 
 
 def _supported_encoding(declared: str, name: str) -> str:
-    # Emacs writes names such as utf-8-unix and latin-1-dos; Python takes them, codecs.lookup does not.
+    # Emacs writes names such as utf-8-unix and latin-1-dos, which Python accepts but codecs.lookup does not.
     plain = re.sub(r"^(utf-8|latin-1|iso-8859-1)-.*", r"\1", declared.lower().replace("_", "-"))
     with suppress(LookupError, ValueError):
         if (known := codecs.lookup(plain).name) in {"utf-8", "ascii", "iso8859-1"}:

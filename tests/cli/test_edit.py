@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dgemma_lsp import __version__
-from dgemma_lsp.cli import edit
+from dgemma_lsp.cli import edit, edit_answer
 from dgemma_lsp.engines.base import Engine, EngineError, Fill
 from tests.fakes import FakeEngine
 
@@ -154,8 +154,8 @@ def test_the_documented_json_has_the_keys_of_the_real_one(
         values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
         return (set(value) if isinstance(value, dict) else set()).union(*map(keys, values))
 
-    assert edit.__doc__ is not None
-    assert all(f'"{key}"' in edit.__doc__ for key in keys(json.loads(capfd.readouterr().out)))
+    assert edit_answer.__doc__ is not None
+    assert all(f'"{key}"' in edit_answer.__doc__ for key in keys(json.loads(capfd.readouterr().out)))
 
 
 def test_json_and_write_go_together(file: Path, capfd: pytest.CaptureFixture[str]) -> None:

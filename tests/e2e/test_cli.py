@@ -289,8 +289,8 @@ def test_a_folder_that_is_no_checkpoint_is_status_3(file: Path) -> None:
 
 def test_a_fill_needs_neither_torchs_compiler_nor_transformers(file: Path) -> None:
     script = (
-        "import sys\nfrom dgemma_lsp import cli\n"
-        "cli.main(sys.argv[1:])\n"
+        "import sys\nfrom dgemma_lsp.cli import edit\n"
+        "edit.main(sys.argv[1:])\n"
         "assert 'torch' in sys.modules\n"
         "heavy = {'torch._dynamo', 'torch._inductor', 'sympy', 'transformers', 'rich'}\n"
         "print('heavy:', *heavy & set(sys.modules), file=sys.stderr)"
