@@ -28,14 +28,9 @@ from dgemma_model.network.checkpoint import BUNDLED, TOKENIZER, load, stock_mode
 from dgemma_model.network.layers import Layer, Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train.data.examples import Batch, Cutter, Row, RowMaker, Shape, collate, take
-from dgemma_model.train.run import (
-    Recipe,
-    half_precision,
-    keep_freed_memory,
-    noised,
-    settle,
-    step_losses,
-)
+from dgemma_model.train.losses import half_precision, noised, step_losses
+from dgemma_model.train.memory import keep_freed_memory, settle
+from dgemma_model.train.recipe import Recipe
 from dgemma_model.train.step import compiled
 from dgemma_model.train.step.parallel import Group, work_together
 from dgemma_model.train.step.passes import canvas_ranges, packed_kind, prompt_ranges

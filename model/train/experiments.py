@@ -32,7 +32,9 @@ from dgemma_model.network.runner import Prompt
 from dgemma_model.tokenizer import UndecodableTokens
 from dgemma_model.train.evaluate.cases import Case, Files, Kind, draw, read_files
 from dgemma_model.train.fit.mixture import compare
-from dgemma_model.train.run import SETTLED, Recipe, Run, keep_freed_memory, schedule, settle
+from dgemma_model.train.memory import keep_freed_memory, settle
+from dgemma_model.train.recipe import Recipe, schedule
+from dgemma_model.train.run import SETTLED, Run
 
 CASES = 600
 """Rests of lines that are asked for."""

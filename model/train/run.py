@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
-import gc
 import json
 import os
 import random
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -29,98 +26,21 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dgemma_model.errors import ModelError
-from dgemma_model.layouts.infill import LAYOUT_KEY, Budget
+from dgemma_model.layouts.infill import LAYOUT_KEY
 from dgemma_model.network.checkpoint import CONFIG, load, parameter_count, save
-from dgemma_model.network.config import NetworkConfig
-from dgemma_model.network.layers import Experts, Network
+from dgemma_model.network.layers import Network
 from dgemma_model.tokenizer import Tokenizer
-from dgemma_model.train.data.examples import Batch, Cutter, Row, RowMaker, Shape, collate, take
+from dgemma_model.train.data.examples import Batch
+from dgemma_model.train.losses import Losses, step_losses
+from dgemma_model.train.memory import keep_freed_memory, settle
+from dgemma_model.train.recipe import Recipe, schedule
 from dgemma_model.train.step import compiled
-from dgemma_model.train.step.loss import capped_cross_entropy
 from dgemma_model.train.step.muon import Muon
 from dgemma_model.train.step.parallel import Group, work_together
-from dgemma_model.train.step.passes import Passes, best_passes, packed_kind
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that decides what is trained, apart from the time it gets.
-
-    Attributes:
-        rows: of a batch; each process has batches of its own.
-        matrix_lr, other_lr: peak learning rates of Muon and of AdamW.
-        warmup: steps.
-        fully_noised: share of canvases with t = 1, where serving begins.
-        pad_share: of the slots behind ``<end>`` whose loss is computed in a step.
-        imbalance: weight of the experts' load balancing.
-        encoder_weight: of the encoder's loss beside the canvas'.
-        prompt: tokens of a row's prompt at most, text behind the regions included.
-        average: decay, a step, of the running mean of the weights (Polyak averaging) that is exported in place of the
-            last ones; 0 for none.
-        characters_per_row: a file gives one row for so many of its characters.
-        bf16: whether matrix products, the loss's and Muon's too, run in bfloat16; slower than float32 on a processor
-            without AMX or AVX512-BF16.
-    """
-
-    hidden: int = 192
-    layers: int = 4
-    head_dim: int = 64
-    dense: int = 384
-    experts: int = 8
-    top_k: int = 2
-    expert: int = 96
-    rows: int = 12
-    matrix_lr: float = 0.02
-    other_lr: float = 0.004
-    warmup: int = 40
-    self_conditioning: float = 0.3
-    fully_noised: float = 0.3
-    pad_share: float = 0.1
-    imbalance: float = 0.01
-    encoder_weight: float = 1.0
-    prompt: int = 512
-    average: float = 0.0
-    characters_per_row: int = 1500
-    bf16: bool = False
-    seed: int = 0
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """In which matrices are multiplied."""
-        return torch.bfloat16 if self.bf16 else torch.float32
-
-    @property
-    def shape(self) -> Shape:
-        """Sizes of a row; a quarter of a long prompt stands behind the regions."""
-        return Shape(prompt=self.prompt, canvas=144, suffix=self._suffix)
-
-    @property
-    def budget(self) -> Budget:
-        """What the network may be asked with."""
-        return Budget(prefix=3 * self.prompt // 4, suffix=self._suffix, between=self._suffix)
-
-    @property
-    def _suffix(self) -> int:
-        return 3 * self.prompt // 16
-
-    def network(self, vocabulary: int) -> NetworkConfig:
-        """The network's shape; the last layer is global, as DiffusionGemma demands."""
-        return NetworkConfig(
-            vocab_size=vocabulary,
-            hidden_size=self.hidden,
-            intermediate_size=self.dense,
-            num_attention_heads=self.hidden // self.head_dim,
-            num_key_value_heads=max(1, self.hidden // self.head_dim // 2),
-            head_dim=self.head_dim,
-            num_experts=self.experts,
-            top_k_experts=self.top_k,
-            moe_intermediate_size=self.expert,
-            global_layers=(False,) * (self.layers - 1) + (True,),
-        )
-
+from dgemma_model.train.step.passes import packed_kind
+from dgemma_model.train.stream import Stream
 
 TRAINING = "training.json"
-_SLOTS = 128  # whose scores stay in cache
 SETTLED = 12  # steps until everything is compiled
 
 
@@ -151,198 +71,6 @@ def optimizers(network: Network, recipe: Recipe, group: Group | None = None) -> 
         Muon(inside, lr=recipe.matrix_lr, weight_decay=0.01, bf16=recipe.bf16, group=group),
         torch.optim.AdamW(others, lr=recipe.other_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
-
-
-class Stream:
-    """Endless rows from a corpus, in a seeded order that survives a restart.
-
-    Attributes:
-        files: how many the group has read of that order; each of its members reads one of the next ``members``.
-    """
-
-    def __init__(
-        self,
-        corpus: Path,
-        tokenizer: Tokenizer,
-        recipe: Recipe,
-        shape: Shape,
-        member: int = 0,
-        members: int = 1,
-    ) -> None:
-        self._lines = _offsets(corpus)
-        self._corpus, self._tokenizer, self._recipe, self._shape = corpus, tokenizer, recipe, shape
-        self._member, self._members = member, members
-        self.files = 0
-
-    def restart(self, seed: int) -> None:
-        """Draw the rows that follow from another place of the corpus."""
-        self.files = seed % len(self._lines)
-
-    def batches(self) -> Iterator[Batch]:
-        """Batches of rows, shuffled among some hundred files."""
-        pool: list[Row] = []
-        rng = random.Random(f"{self._recipe.seed} {self.files + self._member}")
-        for row in self._rows(rng):
-            pool.append(row)
-            if len(pool) >= 64 * self._recipe.rows:
-                rng.shuffle(pool)
-                yield collate(take(pool, self._recipe.rows), self._shape, self._tokenizer.pad_id)
-
-    def _rows(self, rng: random.Random) -> Iterator[Row]:
-        cutter = Cutter(rng)
-        maker = RowMaker(self._tokenizer, self._shape, rng)
-        for text in self.texts():
-            for spans in cutter.cuts(text, 1 + len(text) // self._recipe.characters_per_row):
-                row = maker.row(text, spans)
-                if row is not None:
-                    yield row
-
-    def texts(self) -> Iterator[str]:
-        """The files that this member reads."""
-        with self._corpus.open("rb") as file:
-            while True:
-                epoch, index = divmod(self.files + self._member, len(self._lines))
-                order = _order(self._lines, self._recipe.seed, epoch)
-                file.seek(order[index])
-                text = json.loads(file.readline())["text"]
-                self.files += self._members
-                yield text
-
-
-def read_last(corpus: Path, seed: int, count: int) -> list[tuple[str, str]]:
-    """Package and text of the files that training reads last in its first epoch."""
-    with corpus.open("rb") as file:
-        found = []
-        for offset in _order(_offsets(corpus), seed, 0)[-count:]:
-            file.seek(offset)
-            entry = json.loads(file.readline())
-            found.append((entry["package"], entry["text"]))
-        return found
-
-
-def _order(lines: list[int], seed: int, epoch: int) -> list[int]:
-    return random.Random(f"{seed} epoch {epoch}").sample(lines, len(lines))
-
-
-def _offsets(path: Path) -> list[int]:
-    offsets, here = [], 0
-    with path.open("rb") as file:
-        for line in file:
-            offsets.append(here)
-            here += len(line)
-    return offsets
-
-
-@dataclass(slots=True)
-class Losses:
-    """Running means of a step's losses, in nats a token."""
-
-    encoder: float = 0.0
-    canvas: float = 0.0
-    imbalance: float = 0.0
-
-    def add(self, encoder: float, canvas: float, imbalance: float, decay: float) -> None:
-        """Take another step in; ``decay`` is the weight of what was before."""
-        for name, value in (("encoder", encoder), ("canvas", canvas), ("imbalance", imbalance)):
-            setattr(self, name, decay * getattr(self, name) + (1 - decay) * value)
-
-
-def step_losses(
-    network: Network,
-    batch: Batch,
-    recipe: Recipe,
-    generator: torch.Generator,
-    self_conditioned: bool | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Encoder loss, canvas loss and experts' imbalance of a batch, self-conditioned by chance unless told."""
-    device = network.embedding.device
-    passes = best_passes(network, batch, recipe.dtype)
-    with half_precision(device, recipe):
-        states = passes.encode()
-    canvas = noised(batch, network.config.vocab_size, recipe, generator)
-    belief = None
-    with half_precision(device, recipe):
-        if self_conditioned is None:
-            self_conditioned = torch.rand((), generator=generator).item() < recipe.self_conditioning
-        if self_conditioned:
-            belief = _first_answer(network, passes, canvas)
-        decoded = passes.decode(canvas, belief)
-    weights = _thinned(batch.weights.flatten(), recipe.pad_share, generator)[passes.used.flatten()]
-    encoder = _encoder_loss(network, states, batch, passes.inside, recipe, generator)
-    final = network.final(decoded.float())
-    loss = _cross_entropy(network, final, batch.targets[passes.used], weights, recipe, generator)
-    routers = [module.imbalance for module in network.modules() if isinstance(module, Experts)]
-    return encoder, loss, torch.stack([value for value in routers if value is not None]).mean()
-
-
-def half_precision(device: torch.device, recipe: Recipe) -> torch.autocast:
-    """bfloat16 for the matrix products inside, where the recipe wants it; weights, norms and the loss stay float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16)
-
-
-def noised(batch: Batch, vocabulary: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """The canvases as they are given to the network.
-
-    A share t of each one's slots is replaced by random tokens, t being drawn for each canvas; drafts are left alone.
-    """
-    rows, slots = batch.targets.shape
-    share = torch.rand(rows, slots, generator=generator)  # one for each canvas at most
-    fully = torch.rand(rows, slots, generator=generator) < recipe.fully_noised
-    share = share.masked_fill(fully, 1.0).gather(1, batch.group.clamp(min=0))
-    replaced = torch.rand(rows, slots, generator=generator) < share
-    noise = torch.randint(0, vocabulary, (rows, slots), generator=generator)
-    return torch.where(batch.start >= 0, batch.start, torch.where(replaced, noise, batch.targets))
-
-
-@torch.no_grad()
-def _first_answer(network: Network, passes: Passes, canvas: Tensor) -> Tensor:
-    states = passes.decode(canvas, None).split(_SLOTS)
-    return torch.cat([network.believe(network.logits(part).softmax(-1)) for part in states])
-
-
-def _encoder_loss(
-    network: Network, states: Tensor, batch: Batch, inside: Tensor, recipe: Recipe, generator: torch.Generator
-) -> Tensor:
-    """Next-token loss of the prompts and their continuations, where the next token stands right behind."""
-    follows = inside[:, 1:] & (batch.prompt_positions.diff() == 1)
-    weights = torch.nn.functional.pad(follows, (0, 1)).float()[inside]
-    targets = batch.prompt.roll(-1, 1)[inside]
-    return _cross_entropy(network, network.final(states.float()), targets, weights, recipe, generator)
-
-
-def _cross_entropy(
-    network: Network,
-    final: Tensor,
-    targets: Tensor,
-    weights: Tensor,
-    recipe: Recipe,
-    generator: torch.Generator,
-) -> Tensor:
-    device, rows = final.device, weights.nonzero().squeeze(1)
-    chosen = weights[rows].to(device)
-    total = capped_cross_entropy(
-        final[rows.to(device)],
-        network.embedding,
-        targets[rows].to(device),
-        chosen,
-        network.config.softcap,
-        recipe.bf16,
-        generator if recipe.bf16 else None,
-    )
-    return total / chosen.sum()
-
-
-def _thinned(weights: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Slots of small weight kept at random with that probability, at weight 1: the same sum for less work."""
-    drawn = torch.rand(weights.shape, generator=generator) < share
-    return torch.where(weights < 1, (drawn & (weights > 0)).float(), weights)
-
-
-def schedule(step: int, recipe: Recipe, elapsed: float, minutes: float, cooldown: float) -> float:
-    """Factor of the learning rate: warm up by steps, then stay, then fall to zero in the last ``cooldown`` minutes."""
-    warm = min(1.0, (step + 1) / recipe.warmup)
-    left = (minutes - elapsed) / cooldown if cooldown else 1.0
-    return warm * max(0.0, min(1.0, left))
 
 
 def _averaged(network: Network, recipe: Recipe) -> AveragedModel:
@@ -523,25 +251,6 @@ class Run:
                 file=sys.stderr,
                 flush=True,
             )
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep what is freed: a step's large tensors otherwise cost a page fault for every 4 KB, each step.
-
-    Three to five times faster matrix products on large operands; no effect elsewhere than on glibc.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mmap_max, trim_threshold, top_pad = -4, -1, -2
-        mallopt(mmap_max, 0)
-        mallopt(trim_threshold, 2**31 - 1)
-        mallopt(top_pad, 256 << 20)
-
-
-def settle() -> None:
-    """Let the garbage collector pass over what is there: compiling leaves a million objects that stay."""
-    gc.collect()
-    gc.freeze()
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from bench.training import BEFORE, EXPERTS, Cores, Side, batches, in_turns, our_step, rates, stock_step, ways
 from dgemma_model.train.data.examples import Shape
-from dgemma_model.train.run import Recipe
+from dgemma_model.train.recipe import Recipe
 from dgemma_model.train.step.parallel import Group
 from tests.model.tiny import TINY, network, tokenizer
 

@@ -30,7 +30,7 @@ from dgemma_model.train.evaluate.baselines import baselines, corpus_texts
 from dgemma_model.train.evaluate.calibration import calibration_error, coverage, fit, precision_and_coverage
 from dgemma_model.train.evaluate.card import renew
 from dgemma_model.train.evaluate.cases import Answer, Case, Files, Kind, Syntax, draw, halves, read_files
-from dgemma_model.train.run import keep_freed_memory
+from dgemma_model.train.memory import keep_freed_memory
 
 _PRECISION = 0.6
 _SEED, _CALIBRATION_SEED = 0, 1

@@ -25,7 +25,8 @@ from dgemma_model.network.checkpoint import BUNDLED, TOKENIZER
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train.evaluate.cases import Case, Files, Kind, draw
 from dgemma_model.train.fit import ngrams
-from dgemma_model.train.run import Recipe, read_last
+from dgemma_model.train.recipe import Recipe
+from dgemma_model.train.stream import read_last
 
 FITTED_ON = frozenset(
     {

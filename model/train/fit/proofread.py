@@ -29,7 +29,8 @@ import numpy
 from dgemma_model.fill.infiller import Infiller
 from dgemma_model.fill.proofread import LEXEME, WEIGHTS, Facts, Page, weighed
 from dgemma_model.network.checkpoint import BUNDLED
-from dgemma_model.train.run import Recipe, read_last
+from dgemma_model.train.recipe import Recipe
+from dgemma_model.train.stream import read_last
 
 WINDOW = 60
 """Lines that are read at a time."""

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from dgemma_model.network.checkpoint import load
 from dgemma_model.train import experiments
-from dgemma_model.train.run import Recipe, Run
+from dgemma_model.train.recipe import Recipe
+from dgemma_model.train.run import Run
 from tests.model.tiny import CHECKPOINT
 
 TEXT = "".join(f"def function_{n}(value):\n    return other_{n}(value) + {n}\n\n\n" for n in range(60))

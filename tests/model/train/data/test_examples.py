@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from dgemma_model.train.data.examples import Cutter, RowMaker, Shape, collate, healed, take
-from dgemma_model.train.run import Recipe, Stream, noised, schedule, step_losses
+from dgemma_model.train.losses import noised, step_losses
+from dgemma_model.train.recipe import Recipe, schedule
 from dgemma_model.train.step import loss
+from dgemma_model.train.stream import Stream
 from tests.model.tiny import TINY, network, tokenizer
 
 TOKENIZER = tokenizer()

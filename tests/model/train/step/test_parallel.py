@@ -18,10 +18,13 @@ import torch
 from torch.distributed import HashStore
 
 from dgemma_model.errors import ModelError
-from dgemma_model.train.run import Recipe, Run, Stream, step_losses
+from dgemma_model.train.losses import step_losses
+from dgemma_model.train.recipe import Recipe
+from dgemma_model.train.run import Run
 from dgemma_model.train.step import parallel
 from dgemma_model.train.step.muon import orthogonalised
 from dgemma_model.train.step.parallel import Group
+from dgemma_model.train.stream import Stream
 from tests.model.tiny import CHECKPOINT, tokenizer
 
 TOKENIZER = tokenizer()
