@@ -1,4 +1,4 @@
-"""The rules that keep the code in layers, enforced on the syntax trees of both packages (see CONTRIBUTING.md)."""
+"""The rules that keep the code in layers, enforced on its syntax trees (see CONTRIBUTING.md)."""
 
 from __future__ import annotations
 
@@ -6,289 +6,329 @@ import ast
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.modules import BESIDE, FOLDERS, INSTALLED, ROOT, Module, called, read_modules, source, within
 
-FOLDERS: Mapping[str, str] = {"dgemma_lsp": "dgemma_lsp", "dgemma_model": "model"}
-"""Import name → folder."""
+LSP = ("pygls", "lsprotocol")
+HEAVY = ("torch", "transformers", "tokenizers", "safetensors", "bitsandbytes")
 
-PURE = ("text/regions/at_cursor.py", "fill/polish.py")
+CONTRACT = ("dgemma_model.protocol", "dgemma_model.errors")
+"""What the product knows of the model."""
 
-OUTSIDE_WORLD = frozenset(
-    {"asyncio", "io", "logging", "os", "pathlib", "shutil", "socket", "subprocess", "tempfile"}
+KNOW_THE_WORKER = frozenset({"dgemma_lsp.engines.local"})
+"""These may run the model's worker in their own process."""
+
+OUTSIDE_WORLD = (
+    "asyncio",
+    "io",
+    "logging",
+    "os",
+    "pathlib.Path",
+    "shutil",
+    "socket",
+    "subprocess",
+    "tempfile",
 )
 """What a pure module does without."""
 
-SPEAK_LSP = frozenset(
-    {
-        "lsp/actions.py",
-        "lsp/completion.py",
-        "lsp/documents.py",
-        "lsp/to_lsp.py",
-        "cli/main.py",
-        "lsp/progress.py",
-        "lsp/proofreading.py",
-        "lsp/server.py",
-        "lsp/serving.py",
-    }
-)
-KNOW_THE_MODEL = frozenset({"engines/local.py", "cli/doctor.py"})
+PURE = ("dgemma_lsp.text", "dgemma_lsp.fill.polish")
+
+MOST_LINES = 450
+TOO_LONG: Mapping[str, str] = {
+    "dgemma_lsp/engines/local.py": "its worker process moves into a file of its own",
+    "dgemma_lsp/text/regions/at_cursor.py": "is being split by what regions are found",
+    "dgemma_lsp/text/syntax.py": "its table of languages moves into a file of its own",
+    "model/fill/infiller.py": "is being split into prompt, canvas and judge",
+    "model/native/forward.h": "is one function body after another, compiled for each kind of processor",
+}
+"""Files that may be longer for now, and why."""
+
+RUNNERS = tuple(f"dgemma_model.network.{name}" for name in ("native_runner", "runner", "torch_runner"))
+KNOWN_CIRCLES: Mapping[tuple[str, ...], str] = {
+    RUNNERS: "the port will no longer choose among its forms",
+    ("dgemma_model.denoise", "dgemma_model.network"): "the entropy that both need moves to the runner",
+}
+"""Circles that are being undone, and how."""
 
 
-@dataclass(frozen=True)
-class Module:
-    """A source file: its place below the package's folder, its import name, its syntax tree."""
-
-    package: str
-    path: str
-    tree: ast.Module
-
-    @property
-    def is_package(self) -> bool:
-        return self.path.endswith("__init__.py")
-
-    @property
-    def name(self) -> str:
-        parts = self.path.removesuffix(".py").removesuffix("__init__").strip("/").split("/")
-        return ".".join([self.package, *filter(None, parts)])
-
-    def imports(self) -> frozenset[str]:
-        """The absolute names of all modules it imports, anywhere in it, also by a call with a literal name."""
-        return frozenset(name for node in ast.walk(self.tree) for name in self._imported(node))
-
-    def roots(self) -> frozenset[str]:
-        """The packages it imports from."""
-        return frozenset(name.partition(".")[0] for name in self.imports())
-
-    def _imported(self, node: ast.AST) -> Iterator[str]:
-        match node:
-            case ast.Import():
-                yield from (alias.name for alias in node.names)
-            case ast.ImportFrom():
-                origin = self._absolute(node)
-                yield from (f"{origin}.{alias.name}" for alias in node.names)
-            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if _called(node) in (
-                "import_module",
-                "__import__",
-            ):
-                yield name
-
-    def _absolute(self, node: ast.ImportFrom) -> str:
-        if not node.level:
-            return node.module or ""
-        parents = self.name.split(".")
-        base = parents[: len(parents) - node.level + self.is_package]
-        return ".".join([*base, *filter(None, [node.module])])
+def offences(modules: Iterable[Module], forbidden: Sequence[str]) -> dict[str, set[str]]:
+    """What modules import of the packages that are forbidden to them, by module."""
+    found = {m.name: {name for name in m.imports() if within(name, forbidden)} for m in modules}
+    return {module: names for module, names in found.items() if names}
 
 
-def modules(package: str) -> list[Module]:
-    folder = ROOT / FOLDERS[package]
-    paths = sorted(folder.rglob("*.py"))
-    assert paths, f"{folder} has no modules"
-    return [
-        Module(package, path.relative_to(folder).as_posix(), ast.parse(path.read_bytes(), str(path)))
-        for path in paths
-    ]
-
-
-def _called(call: ast.Call) -> str:
-    """The last name of what is called: ``compile`` for ``re.compile(…)``."""
-    match call.func:
-        case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name
-    return ""
-
-
-def source(text: str, path: str = "sample.py") -> Module:
-    return Module("dgemma_lsp", path, ast.parse(text))
-
-
-# Layers
+# The model
 
 
 def test_the_model_knows_nothing_of_lsp_or_of_the_product() -> None:
-    above = {"dgemma_lsp", "pygls", "lsprotocol"}
-    assert {m.name: m.roots() & above for m in modules("dgemma_model") if m.roots() & above} == {}
+    assert offences(read_modules("dgemma_model"), ("dgemma_lsp", *LSP)) == {}
 
 
-def test_only_the_local_engine_and_the_doctor_know_the_model() -> None:
-    assert {m.path for m in modules("dgemma_lsp") if "dgemma_model" in m.roots()} <= KNOW_THE_MODEL
+def test_a_model_that_knows_the_product_is_found() -> None:
+    curious = source("def f():\n    from dgemma_lsp.text import lines", "worker.py", "dgemma_model")
+    assert offences([curious], ("dgemma_lsp", *LSP)) == {"dgemma_model.worker": {"dgemma_lsp.text.lines"}}
+    assert offences([source("import dgemma_lsprotocol")], ("dgemma_lsp",)) == {}
+
+
+def beyond_the_contract(modules: Iterable[Module]) -> dict[str, set[str]]:
+    """What modules of the product import of the model, besides the contract and, where it may be, the worker."""
+    found = {}
+    for module in modules:
+        known = (*CONTRACT, "dgemma_model.worker") if module.name in KNOW_THE_WORKER else CONTRACT
+        foreign = {name for name in module.imports() if within(name, ["dgemma_model"])}
+        found[module.name] = {name for name in foreign if not within(name, known)}
+    return {module: names for module, names in found.items() if names}
+
+
+def test_the_product_knows_the_model_by_its_contract() -> None:
+    assert beyond_the_contract(read_modules("dgemma_lsp")) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "found"),
+    [
+        ("from dgemma_model import protocol", "fill/pipeline.py", set()),
+        ("from dgemma_model.protocol import Fill", "fill/pipeline.py", set()),
+        ("from dgemma_model.worker import FillService", "engines/local.py", set()),
+        (
+            "from dgemma_model.worker import FillService",
+            "fill/pipeline.py",
+            {"dgemma_model.worker.FillService"},
+        ),
+        ("from dgemma_model.fill import infiller", "engines/local.py", {"dgemma_model.fill.infiller"}),
+        ("import dgemma_model", "fill/pipeline.py", {"dgemma_model"}),
+    ],
+)
+def test_what_goes_beyond_the_contract_is_found(text: str, path: str, found: set[str]) -> None:
+    assert set().union(*beyond_the_contract([source(text, path)]).values()) == found
+
+
+# The product
 
 
 def test_the_product_imports_no_torch() -> None:
-    heavy = {"torch", "transformers", "tokenizers", "safetensors", "bitsandbytes"}
-    assert {m.name: m.roots() & heavy for m in modules("dgemma_lsp") if m.roots() & heavy} == {}
+    assert offences(read_modules("dgemma_lsp"), HEAVY) == {}
 
 
-def test_lsp_types_stay_at_the_boundary() -> None:
-    lsp = {"pygls", "lsprotocol"}
-    assert {m.path for m in modules("dgemma_lsp") if m.roots() & lsp} <= SPEAK_LSP
+LOADED = """
+import sys
+print(*sorted(name for name in sys.modules if name.split(".")[0] in {heavy}
+      or name.startswith("dgemma_model.") and name not in {contract}))
+"""
 
 
-@pytest.mark.parametrize("path", PURE)
-def test_text_in_text_out(path: str) -> None:
-    (module,) = [m for m in modules("dgemma_lsp") if m.path == path]
-    assert module.roots() & OUTSIDE_WORLD == frozenset()
-    calls = {_called(node) for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
-    assert calls & {"open", "print", "input"} == set()
+def loaded_by(module: str) -> list[str]:
+    """What an import loads of torch and its like, and of the model besides the contract."""
+    script = f"import {module}{LOADED.format(heavy=HEAVY, contract=CONTRACT)}"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
 
 
 @pytest.mark.parametrize("module", ["dgemma_lsp.cli.edit", "dgemma_lsp.lsp.server", "dgemma_lsp.cli.main"])
 def test_starting_up_loads_no_torch(module: str) -> None:
-    loaded = f"import sys, {module}; print(*sorted({{'torch', 'transformers', 'dgemma_model'}} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", loaded], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+    assert loaded_by(module) == []
 
 
-# State
+def test_a_module_that_loads_more_is_found() -> None:
+    assert {"dgemma_model.tokenizer", "tokenizers"} <= set(loaded_by("dgemma_model.tokenizer"))
 
 
-ANNOTATED_READ_ONLY = frozenset({"Mapping", "Sequence", "Collection", "Set", "AbstractSet", "Iterable"})
-"""A display with such a type can be trusted: mypy refuses to change it."""
-
-MUTABLE_CONTAINERS = frozenset(
-    {
-        "list",
-        "dict",
-        "set",
-        "bytearray",
-        "defaultdict",
-        "deque",
-        "Counter",
-        "OrderedDict",
-        "ChainMap",
-        "array",
-    }
-    | {
-        "WeakKeyDictionary",
-        "WeakValueDictionary",
-        "WeakSet",
-        "Queue",
-        "Lock",
-        "RLock",
-        "Event",
-        "ContextVar",
-        "count",
-    }
-)
-IMMUTABLE_CALLS = frozenset(
-    {"TypeVar", "ParamSpec", "NewType", "getLogger", "namedtuple", "frozenset", "tuple"}
-)
-"""What may be bound to a name that is not in capitals, besides types."""
-
-DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp)
+def test_lsp_types_stay_at_the_boundary() -> None:
+    inner = [m for m in read_modules("dgemma_lsp") if not within(m.name, ["dgemma_lsp.lsp"])]
+    assert offences(inner, LSP) == {}
 
 
-def mutable_state(module: Module) -> list[str]:
-    """Why a module has state, or may have; nothing if it has none.
-
-    A module-level name may hold a constant, a tuple, a type, a function. A list, dict or set only with a read-only
-    annotation (``Mapping[…]``, ``Sequence[…]``, …) or wrapped (``tuple``, ``frozenset``, ``MappingProxyType``). What a
-    call returns only under a name in capitals, which says that nobody changes it. No ``global``, no ``+=``.
-    """
-    bindings = [reason for statement in _module_level(module.tree.body) for reason in _stateful(statement)]
-    rebinding = [f"global {', '.join(n.names)}" for n in ast.walk(module.tree) if isinstance(n, ast.Global)]
-    return bindings + rebinding
+def test_lsp_types_elsewhere_are_found() -> None:
+    inner = source("def f():\n    from lsprotocol.types import Range", "text/edits.py")
+    assert offences([inner], LSP) == {"dgemma_lsp.text.edits": {"lsprotocol.types.Range"}}
 
 
-def _module_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that run on import, those under ``if``, ``try``, ``with`` and ``for`` too."""
-    for statement in body:
-        yield statement
-        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            for inner in ("body", "orelse", "finalbody"):
-                yield from _module_level(getattr(statement, inner, []))
-            for handler in getattr(statement, "handlers", []):
-                yield from _module_level(handler.body)
+def impurities(modules: Iterable[Module]) -> dict[str, set[str]]:
+    """What makes modules more than functions of text: imports and calls that reach the outside world."""
+    found = offences([m for m in modules if not _reads_what_is_beside_it(m)], OUTSIDE_WORLD)
+    for module in modules:
+        calls = {called(node) for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
+        if reaching := calls & {"open", "print", "input"}:
+            found[module.name] = found.get(module.name, set()) | reaching
+    return found
 
 
-def _stateful(statement: ast.stmt) -> list[str]:
-    match statement:
-        case ast.AugAssign():
-            return [f"{ast.unparse(statement.target)} is changed after it was bound"]
-        case ast.Assign(targets=targets, value=value):
-            return [f"{name} {why}" for name in map(ast.unparse, targets) if (why := _mutable(name, value))]
-        case ast.AnnAssign(target=target, annotation=annotation, value=ast.expr() as value):
-            if _annotated_read_only(annotation):
-                return []
-            return [f"{ast.unparse(target)} {why}" for why in [_mutable(ast.unparse(target), value)] if why]
-    return []
+def _reads_what_is_beside_it(module: Module) -> bool:
+    """Whether every path in a module begins with ``Path(__file__)``, and it reaches for nothing else outside."""
+    nodes = list(ast.walk(module.tree))
+    paths = [node for node in nodes if isinstance(node, ast.Name) and node.id == "Path"]
+    own = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node) == "Path(__file__)"]
+    reaches = {name for name in module.imports() if within(name, OUTSIDE_WORLD)}
+    return reaches == {"pathlib.Path"} and 0 < len(paths) == len(own)
 
 
-def _annotated_read_only(annotation: ast.expr) -> bool:
-    outer = annotation.value if isinstance(annotation, ast.Subscript) else annotation
-    return ast.unparse(outer).rpartition(".")[2] in ANNOTATED_READ_ONLY
-
-
-def _mutable(name: str, value: ast.expr) -> str:
-    """Why binding this value to this name makes state; empty if it does not."""
-    if name == "__all__":
-        return ""
-    match value:
-        case ast.Tuple(elts=parts):
-            return next(filter(None, (_mutable(name, part) for part in parts)), "")
-        case ast.Call() if (called := _called(value)) in MUTABLE_CONTAINERS:
-            return f"is a {called}"
-        case ast.Call() if not name.isupper() and _called(value) not in IMMUTABLE_CALLS:
-            return "holds the result of a call, and its name is not in capitals"
-        case _ if isinstance(value, DISPLAYS):
-            return f"is a mutable {type(value).__name__}"
-    return ""
-
-
-@pytest.mark.parametrize("package", FOLDERS)
-def test_no_module_level_state(package: str) -> None:
-    assert {m.name: reasons for m in modules(package) if (reasons := mutable_state(m))} == {}
+def test_text_in_text_out() -> None:
+    pure = [module for module in read_modules("dgemma_lsp") if within(module.name, PURE)]
+    assert {name for name in PURE if not any(within(m.name, [name]) for m in pure)} == set()
+    assert impurities(pure) == {}
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "found"),
     [
-        "LIMIT = 3",
-        "KINDS = ('a', 'b')",
-        "KINDS = frozenset({'a', 'b'})",
-        "_TABLE = MappingProxyType({'a': 1})",
-        "_TABLE: Mapping[str, int] = {'a': 1}",
-        "_TABLE: Final[int] = 3",
-        "LINE = re.compile('a')",
-        "DEFAULTS = Settings()",
-        "log = logging.getLogger(__name__)",
-        "T = TypeVar('T')",
-        "Cancelled = Callable[[], bool]",
-        "__all__ = ['a']",
-        "def f():\n    cache = {}",
+        ("import os.path", {"os.path"}),
+        ("def f(path):\n    return open(path)", {"open"}),
+        ("from pathlib import Path, PurePosixPath", {"pathlib.Path"}),
+        ("from pathlib import PurePosixPath", set()),
+        ("from pathlib import Path\nTABLE = Path(__file__).with_name('languages.toml')", set()),
+        ("from pathlib import Path\nHERE = Path(__file__)\nTHERE = Path('x')", {"pathlib.Path"}),
     ],
 )
-def test_these_are_not_state(text: str) -> None:
-    assert mutable_state(source(text)) == []
+def test_a_reach_into_the_outside_world_is_found(text: str, found: set[str]) -> None:
+    assert set().union(*impurities([source(text)]).values()) == found
+
+
+# All packages
+
+
+def test_what_is_installed_does_without_the_rest_of_the_repository() -> None:
+    assert offences(read_modules(*INSTALLED), ("tests", *BESIDE)) == {}
+
+
+def test_nothing_outside_tests_imports_tests() -> None:
+    assert offences(read_modules(*BESIDE), ("tests",)) == {}
+
+
+def test_an_import_of_tests_is_found() -> None:
+    borrowing = source("from tests.lsp import client", "serving.py", "bench")
+    assert offences([borrowing], ("tests", *BESIDE)) == {"bench.serving": {"tests.lsp.client"}}
+
+
+Graph = Mapping[str, set[str]]
+"""What each module, or each folder, imports of the others."""
+
+
+def imports_among(modules: Sequence[Module]) -> Graph:
+    """What these modules import of each other, inside functions too."""
+    names = frozenset(module.name for module in modules)
+    return {
+        module.name: {
+            known
+            for name in module.imports(types_too=False)
+            if (known := _module_of(name, names)) is not None
+        }
+        for module in modules
+    }
+
+
+def _module_of(name: str, modules: frozenset[str]) -> str | None:
+    """The module that an imported name is or comes from; None for one of another package."""
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def circles(graph: Graph) -> list[tuple[str, ...]]:
+    """Those that import each other in a circle, each circle sorted."""
+    reached = {name: _reached(graph, name) for name in graph}
+    rounds = {tuple(sorted(other for other in reached[name] if name in reached[other])) for name in graph}
+    return sorted(names for names in rounds if names)
+
+
+def _reached(graph: Graph, start: str) -> set[str]:
+    """Everything that an import leads to, directly or not."""
+    found: set[str] = set()
+    pending = list(graph[start])
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += graph[name]
+    return found
+
+
+def by_folder(graph: Graph) -> Graph:
+    """The same among the folders of the packages; a module that lies in none of them stands for itself."""
+    folders: dict[str, set[str]] = {}
+    for name, imported in graph.items():
+        own = _folder(name)
+        folders.setdefault(own, set()).update(folder for folder in map(_folder, imported) if folder != own)
+    return folders
+
+
+def _folder(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
+def test_no_modules_import_each_other() -> None:
+    assert set(circles(imports_among(read_modules(*FOLDERS)))) - KNOWN_CIRCLES.keys() == set()
+
+
+def test_no_folders_import_each_other() -> None:
+    installed = imports_among(read_modules(*INSTALLED))
+    assert set(circles(by_folder(installed))) - KNOWN_CIRCLES.keys() == set()
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("texts", "found"),
     [
-        "cache = {}",
-        "CACHE = {}",
-        "CACHE: dict[str, int] = {'a': 1}",
-        "names: list[str] = []",
-        "NAMES = [n for n in range(3)]",
-        "PAIR = (1, [])",
-        "server = LanguageServer()",
-        "PENDING = deque()",
-        "if True:\n    cache = {}",
-        "try:\n    pass\nexcept ValueError:\n    cache = {}",
-        "N = 1\nN += 1",
-        "def f():\n    global N\n    N = 1",
+        ({"a": "from pkg import b", "b": ""}, []),
+        ({"a": "from pkg import b", "b": "from pkg.a import f"}, [("pkg.a", "pkg.b")]),
+        (
+            {"a": "from . import b", "b": "import pkg.c", "c": "from .a import f"},
+            [("pkg.a", "pkg.b", "pkg.c")],
+        ),
+        ({"a": "from pkg import b", "b": "def f():\n    from pkg.a import g"}, [("pkg.a", "pkg.b")]),
+        ({"a": "import pkg.a"}, [("pkg.a",)]),
+        ({"a": "from pkg import b", "b": "if TYPE_CHECKING:\n    from pkg.a import f"}, []),
+        (
+            {
+                "a": "from pkg import b",
+                "b": "if typing.TYPE_CHECKING:\n    import pkg.a\nelse:\n    import c",
+            },
+            [],
+        ),
+        (
+            {"a": "import pkg.b", "b": "import pkg.a", "c": "import pkg.d", "d": "import pkg.c"},
+            [("pkg.a", "pkg.b"), ("pkg.c", "pkg.d")],
+        ),
     ],
 )
-def test_these_are_state(text: str) -> None:
-    assert len(mutable_state(source(text))) == 1
+def test_circles_are_found(texts: Mapping[str, str], found: list[tuple[str, ...]]) -> None:
+    modules = [source(text, f"{name}.py", "pkg") for name, text in texts.items()]
+    assert circles(imports_among(modules)) == found
+
+
+def test_circles_of_folders_are_found() -> None:
+    texts = {
+        "fill/a": "import pkg.text.a",
+        "text/a": "",
+        "text/b": "def f():\n    import pkg.fill.b",
+        "fill/b": "",
+    }
+    graph = imports_among([source(text, f"{name}.py", "pkg") for name, text in texts.items()])
+    assert circles(graph) == []
+    assert circles(by_folder(graph)) == [("pkg.fill", "pkg.text")]
+
+
+def long_files(folders: Iterable[Path], root: Path = ROOT) -> dict[str, int]:
+    """The lines of each source file that has too many of them, by its path below the root."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".c", ".h")]
+    lengths = {path.relative_to(root).as_posix(): path.read_bytes().count(b"\n") for path in files}
+    return {name: lines for name, lines in lengths.items() if lines > MOST_LINES}
+
+
+def test_no_file_is_too_long() -> None:
+    long = long_files(ROOT / folder for folder in FOLDERS.values())
+    assert {name: lines for name, lines in long.items() if name not in TOO_LONG} == {}
+
+
+def test_a_long_file_is_found(tmp_path: Path) -> None:
+    (tmp_path / "short.py").write_text("\n" * MOST_LINES)
+    (tmp_path / "long.h").write_text("\n" * (MOST_LINES + 1))
+    assert long_files([tmp_path], tmp_path) == {"long.h": MOST_LINES + 1}
 
 
 # The tools of this test, and the packaging
@@ -311,7 +351,16 @@ def test_every_way_to_import_is_seen(text: str, path: str, imported: str) -> Non
     assert source(text, path).imports() == {imported}
 
 
+def packages(modules: Iterable[Module]) -> set[str]:
+    """The packages that these modules are or lie in."""
+    return {m.name if m.is_package else m.name.rpartition(".")[0] for m in modules}
+
+
 def test_every_package_is_installed() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
-    found = {m.name if m.is_package else m.name.rpartition(".")[0] for p in FOLDERS for m in modules(p)}
-    assert set(listed) == found
+    assert set(listed) == packages(read_modules(*INSTALLED))
+
+
+def test_a_package_is_seen_by_its_modules() -> None:
+    modules = [source("", "cli/main.py"), source("", "text/regions/__init__.py")]
+    assert packages(modules) == {"dgemma_lsp.cli", "dgemma_lsp.text.regions"}
