@@ -19,8 +19,12 @@ HEAVY = ("torch", "transformers", "tokenizers", "safetensors", "bitsandbytes")
 CONTRACT = ("dgemma_model.protocol", "dgemma_model.errors")
 """What the product knows of the model."""
 
-KNOW_THE_WORKER = frozenset({"dgemma_lsp.engines.local"})
-"""These may run the model's worker in their own process."""
+PIPE = "dgemma_model.pipe"
+KNOW_MORE: Mapping[str, str] = {
+    "dgemma_lsp.engines.local": "dgemma_model.worker",
+    "dgemma_lsp.engines.worker_process": PIPE,
+}
+"""What else some know of it: one runs the worker in its own process, the other talks to it through a pipe."""
 
 OUTSIDE_WORLD = (
     "asyncio",
@@ -47,13 +51,6 @@ TOO_LONG: Mapping[str, str] = {
 }
 """Files that may be longer for now, and why."""
 
-RUNNERS = tuple(f"dgemma_model.network.{name}" for name in ("native_runner", "runner", "torch_runner"))
-KNOWN_CIRCLES: Mapping[tuple[str, ...], str] = {
-    RUNNERS: "the port will no longer choose among its forms",
-    ("dgemma_model.denoise", "dgemma_model.network"): "the entropy that both need moves to the runner",
-}
-"""Circles that are being undone, and how."""
-
 
 def offences(modules: Iterable[Module], forbidden: Sequence[str]) -> dict[str, set[str]]:
     """What modules import of the packages that are forbidden to them, by module."""
@@ -75,10 +72,10 @@ def test_a_model_that_knows_the_product_is_found() -> None:
 
 
 def beyond_the_contract(modules: Iterable[Module]) -> dict[str, set[str]]:
-    """What modules of the product import of the model, besides the contract and, where it may be, the worker."""
+    """What modules of the product import of the model, besides the contract and what else they may know."""
     found = {}
     for module in modules:
-        known = (*CONTRACT, "dgemma_model.worker") if module.name in KNOW_THE_WORKER else CONTRACT
+        known = (*CONTRACT, KNOW_MORE.get(module.name, CONTRACT[0]))
         foreign = {name for name in module.imports() if within(name, ["dgemma_model"])}
         found[module.name] = {name for name in foreign if not within(name, known)}
     return {module: names for module, names in found.items() if names}
@@ -99,12 +96,32 @@ def test_the_product_knows_the_model_by_its_contract() -> None:
             "fill/pipeline.py",
             {"dgemma_model.worker.FillService"},
         ),
+        ("from dgemma_model.pipe import Sender", "engines/worker_process.py", set()),
+        ("from dgemma_model.pipe import Sender", "engines/local.py", {"dgemma_model.pipe.Sender"}),
         ("from dgemma_model.fill import infiller", "engines/local.py", {"dgemma_model.fill.infiller"}),
         ("import dgemma_model", "fill/pipeline.py", {"dgemma_model"}),
     ],
 )
 def test_what_goes_beyond_the_contract_is_found(text: str, path: str, found: set[str]) -> None:
     assert set().union(*beyond_the_contract([source(text, path)]).values()) == found
+
+
+def unusual_needs(modules: Iterable[Module]) -> dict[str, set[str]]:
+    """What modules import besides the standard library and the contract."""
+    known = (*CONTRACT, *sys.stdlib_module_names)
+    found = {m.name: {name for name in m.imports() if not within(name, known)} for m in modules}
+    return {module: names for module, names in found.items() if names}
+
+
+def test_the_contract_needs_nothing_but_the_standard_library() -> None:
+    contract = [m for m in read_modules("dgemma_model") if within(m.name, (*CONTRACT, PIPE))]
+    assert {m.name for m in contract} >= set(CONTRACT)
+    assert unusual_needs(contract) == {}
+
+
+def test_a_contract_that_needs_more_is_found() -> None:
+    contract = source("import json\nimport torch\nfrom dgemma_model.errors import ModelError", "protocol.py")
+    assert unusual_needs([contract]) == {"dgemma_lsp.protocol": {"torch"}}
 
 
 # The product
@@ -123,7 +140,7 @@ print(*sorted(name for name in sys.modules if name.split(".")[0] in {heavy}
 
 def loaded_by(module: str) -> list[str]:
     """What an import loads of torch and its like, and of the model besides the contract."""
-    script = f"import {module}{LOADED.format(heavy=HEAVY, contract=CONTRACT)}"
+    script = f"import {module}{LOADED.format(heavy=HEAVY, contract=(*CONTRACT, PIPE))}"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
     )
@@ -263,12 +280,12 @@ def _folder(name: str) -> str:
 
 
 def test_no_modules_import_each_other() -> None:
-    assert set(circles(imports_among(read_modules(*FOLDERS)))) - KNOWN_CIRCLES.keys() == set()
+    assert circles(imports_among(read_modules(*FOLDERS))) == []
 
 
 def test_no_folders_import_each_other() -> None:
     installed = imports_among(read_modules(*INSTALLED))
-    assert set(circles(by_folder(installed))) - KNOWN_CIRCLES.keys() == set()
+    assert circles(by_folder(installed)) == []
 
 
 @pytest.mark.parametrize(
