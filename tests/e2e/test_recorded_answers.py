@@ -8,6 +8,9 @@ from tools.answers.outside import why_not_here
 from tools.answers.recording import differences, load
 from tools.answers.takings import FOLDER, RECORDINGS, file_of, take
 
+# A minute for all of them on an idle core, and many times that on a busy one.
+pytestmark = pytest.mark.timeout(300)
+
 LARGEST_BYTES = 400_000
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-SECONDS = 90
+SECONDS = 240
 """After so long a server is ended, so that nobody waits for it for ever."""
 
 Message = dict[str, Any]

@@ -21,7 +21,7 @@ FIXTURES = ROOT / "fixtures"
 PREFIX = "DGEMMA_"
 """Of the environment variables that the product reads."""
 
-SECONDS = 60
+SECONDS = 120
 """After so long a command is given up."""
 
 
