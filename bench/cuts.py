@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import mean, pstdev
 from unittest.mock import patch
 
-from dgemma_lsp.text import syntax
+from dgemma_lsp.text.languages import languages
+from dgemma_lsp.text.surroundings import headers
 from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.layouts import infill
 from dgemma_model.tokenizer import Tokenizer
@@ -41,12 +42,11 @@ def prefix_under_headers(text: str, tokenizer: Tokenizer, budget: int) -> list[i
     """As the product does, under the headers of the classes and functions that the rest stands in."""
     tokens = infill.prefix_tokens(text, tokenizer, budget)
     start = len(text) - len(tokenizer.decode_lossy(tokens))
-    begins = syntax.languages()["python"].begins
-    lines = syntax._headers(text, start, begins) if start > 0 else []
-    headers = [tokenizer.encode(text[line.start : line.end]) for line in lines]
-    while sum(map(len, headers)) > _HEADERS:
-        headers = headers[1:]
-    above = [token for header in headers for token in header]
+    lines = headers(text, start, languages()["python"].code_starts) if start > 0 else []
+    encoded = [tokenizer.encode(line.of(text)) for line in lines]
+    while sum(map(len, encoded)) > _HEADERS:
+        encoded = encoded[1:]
+    above = [token for header in encoded for token in header]
     return [*above, *infill.prefix_tokens(text, tokenizer, budget - len(above))]
 
 

@@ -44,8 +44,6 @@ PURE = ("dgemma_lsp.text", "dgemma_lsp.fill.polish")
 MOST_LINES = 450
 TOO_LONG: Mapping[str, str] = {
     "dgemma_lsp/engines/local.py": "its worker process moves into a file of its own",
-    "dgemma_lsp/text/regions/at_cursor.py": "is being split by what regions are found",
-    "dgemma_lsp/text/syntax.py": "its table of languages moves into a file of its own",
     "model/fill/infiller.py": "is being split into prompt, canvas and judge",
     "model/native/forward.h": "is one function body after another, compiled for each kind of processor",
 }

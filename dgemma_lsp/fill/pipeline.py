@@ -17,10 +17,12 @@ from functools import cache
 
 from dgemma_lsp.engines.base import Cancelled, Draft, Engine, EngineError, Fill, FillOptions
 from dgemma_lsp.fill.polish import Rejection, polished, python_syntax_errors, to_lf
-from dgemma_lsp.text import syntax
+from dgemma_lsp.text import languages
 from dgemma_lsp.text.edits import apply_fills, in_document_newlines
 from dgemma_lsp.text.masked import MaskedDocument, Region
-from dgemma_lsp.text.regions.at_cursor import stays_in_line
+from dgemma_lsp.text.regions.single_line import stays_in_line
+from dgemma_lsp.text.source_code import SourceCode
+from dgemma_lsp.text.surroundings import surroundings
 
 REACH_BEFORE = 60_000
 """Characters before the first region that an engine gets at least."""
@@ -113,8 +115,8 @@ def drafts(
         FillCancelled: ``cancelled`` answered True.
         EngineError: the fill is impossible, or the engine died, or answered something else than fills.
     """
-    in_line = stays_in_line(document.text, document.regions[0], document.language, document.markers)
-    options = replace(options, single_line=in_line)
+    code = SourceCode(document.text, document.language, document.markers)
+    options = replace(options, single_line=stays_in_line(code, document.regions[0]))
     segments = tuple(map(to_lf, _in_reach(document.segments)))
     present = tuple(map(to_lf, document.present))
     final = False
@@ -140,14 +142,14 @@ def _in_reach(segments: tuple[str, ...]) -> tuple[str, ...]:
 def _vicinity(document: MaskedDocument) -> MaskedDocument:
     """What is around the regions, as a document: all that is needed to judge a fill, however long the whole is."""
     focus = Region(document.regions[0].start, document.regions[-1].end)
-    language = syntax.find(document.language)
-    begins = language.begins if language else ()
-    *headers, body = syntax.surroundings(document.text, focus, begins, JUDGED)
+    language = languages.find(document.language)
+    code_starts = language.code_starts if language else ()
+    *headers, body = surroundings(document.text, focus, code_starts, JUDGED)
     by = sum(part.end - part.start for part in headers) - body.start
     return replace(
         document,
-        text="".join(document.text[part.start : part.end] for part in (*headers, body)),
-        regions=tuple(Region(region.start + by, region.end + by) for region in document.regions),
+        text="".join(part.of(document.text) for part in (*headers, body)),
+        regions=tuple(region.shifted(by) for region in document.regions),
     )
 
 

@@ -18,13 +18,15 @@ from dgemma_lsp.fill.pipeline import Candidate, Gate, Outcome
 from dgemma_lsp.lsp import progress, to_lsp
 from dgemma_lsp.lsp.documents import Snapshot
 from dgemma_lsp.lsp.proofreading import quick_fixes
-from dgemma_lsp.lsp.serving import Server, failure, language_of
+from dgemma_lsp.lsp.serving import Server, failure
 from dgemma_lsp.lsp.session import Session, Superseded
 from dgemma_lsp.lsp.status import State, Status, silent
 from dgemma_lsp.lsp.to_lsp import Offer
 from dgemma_lsp.settings.settings import LogLevel, Settings
 from dgemma_lsp.text.masked import MaskedDocument, Region, RegionError
-from dgemma_lsp.text.regions.at_cursor import Action, Frame, framed, frames, offered
+from dgemma_lsp.text.regions.actions import Action, frames, offered
+from dgemma_lsp.text.regions.frame import Frame, framed
+from dgemma_lsp.text.source_code import SourceCode
 
 STALE = "The document has changed since the action was offered; select the text and ask again."
 CHANGED = "The document has changed where the edit belongs, so it was dropped; ask again."
@@ -70,13 +72,15 @@ async def _rewrites(ls: Server, document: Snapshot, selected: Region) -> list[ls
     if not to_lsp.resolves_edits(ls.client_capabilities):
         return []
     # Of a long document much may have to be parsed.
-    actions = await asyncio.to_thread(
-        offered, document.text, language_of(document), selected, ls.preferences.of(document.path).markers
-    )
+    actions = await asyncio.to_thread(offered, _code(ls, document), selected)
     found = [to_lsp.code_action(document, selected, action) for action in actions]
     if Action.REWRITE in actions and to_lsp.shows_disabled(ls.client_capabilities):
         found.append(to_lsp.disabled_action(Action.INSTRUCT, NO_INSTRUCTIONS))
     return found
+
+
+def _code(ls: Server, document: Snapshot) -> SourceCode:
+    return SourceCode(document.text, document.language, ls.preferences.of(document.path).markers)
 
 
 def _wants(only: Any, kind: str) -> bool:
@@ -85,14 +89,7 @@ def _wants(only: Any, kind: str) -> bool:
 
 async def resolve_code_action(ls: Server, action: lsp.CodeAction) -> lsp.CodeAction:
     document, offer = _taken_up(ls, action)
-    wanted = await asyncio.to_thread(
-        frames,
-        offer.action,
-        document.text,
-        language_of(document),
-        offer.selected,
-        ls.preferences.of(document.path).markers,
-    )
+    wanted = await asyncio.to_thread(frames, offer.action, _code(ls, document), offer.selected)
     if not wanted and Offer.from_data(action.data).version != document.version:
         raise failure(CHANGED)  # when it was offered there was something to be filled
     best = await _written(ls, document, offer.action, wanted, progress.draft_token(action.data))

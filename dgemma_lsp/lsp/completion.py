@@ -23,7 +23,7 @@ from dgemma_lsp.lsp.suggestions import Rest, Suggestion
 from dgemma_lsp.lsp.to_lsp import Spot
 from dgemma_lsp.settings.settings import LogLevel, Settings
 from dgemma_lsp.text.masked import MaskedDocument, Region
-from dgemma_lsp.text.regions.at_cursor import Silence, completion_region
+from dgemma_lsp.text.regions.selection import Silence, completion_region
 
 MOST_TABS = 8
 """Other documents that are looked at: those that were edited or opened last."""
@@ -188,8 +188,7 @@ def _in_its_notebook(ls: Server, document: Snapshot, text: str, region: Region) 
     )
     head = "".join(cell + _BETWEEN_CELLS for cell in before)
     tail = "".join(_BETWEEN_CELLS + cell for cell in behind)
-    shifted = Region(len(head) + region.start, len(head) + region.end)
-    return MaskedDocument(head + text + tail, (shifted,), document.path, document.language)
+    return MaskedDocument(head + text + tail, (region.shifted(len(head)),), document.path, document.language)
 
 
 def _elsewhere(ls: Server, document: Snapshot, wish: Wish) -> tuple[str, ...]:

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import PurePosixPath
-from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from lsprotocol.types import (
@@ -28,14 +26,12 @@ from lsprotocol.types import (
 from pygls.uris import to_fs_path
 
 from dgemma_lsp.fill.polish import to_lf
+from dgemma_lsp.text.languages import language_id
 from dgemma_lsp.text.lines import Edit, Lines
 from dgemma_lsp.text.masked import Region
 
 MOST_EDITS = 500
 """Of each document that are kept: a pending edit that is older than so many keystrokes is given up."""
-
-_LANGUAGES = MappingProxyType({".py": "python", ".pyi": "python", ".pyw": "python"})
-_NO_LANGUAGE = ("", "plaintext", "text")
 
 
 @dataclass(frozen=True)
@@ -171,7 +167,7 @@ class Documents:
         self._notebooks: dict[str, list[str]] = {}
 
     def open(self, item: TextDocumentItem) -> None:
-        language = language_of(item.language_id, item.uri)
+        language = language_id(item.language_id, urlsplit(item.uri).path)
         snapshot = Snapshot(item.uri, item.version, language, item.text, self._encoding)
         snapshot.find_lines()
         self._open[unquote(item.uri)] = _Open(snapshot)
@@ -251,13 +247,6 @@ class Documents:
 def path_of(uri: str) -> str | None:
     """The path of a file; None for what is none."""
     return to_fs_path(uri) if urlsplit(uri).scheme == "file" else None
-
-
-def language_of(language_id: str, uri: str) -> str | None:
-    """The language the editor names, or else the one that the name of the file tells."""
-    if language_id.lower() not in _NO_LANGUAGE:
-        return language_id.lower()
-    return _LANGUAGES.get(PurePosixPath(urlsplit(uri).path).suffix.lower())
 
 
 def _units(text: str, encoding: PositionEncodingKind) -> int:

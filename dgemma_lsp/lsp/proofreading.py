@@ -15,13 +15,14 @@ from lsprotocol import types as lsp
 from dgemma_lsp.engines.base import EngineError, Hint, Page
 from dgemma_lsp.lsp import progress, to_lsp
 from dgemma_lsp.lsp.documents import Snapshot
-from dgemma_lsp.lsp.serving import Server, failure, language_of
+from dgemma_lsp.lsp.serving import Server, failure
 from dgemma_lsp.lsp.session import Session, Superseded
 from dgemma_lsp.lsp.status import State, Status, silent
 from dgemma_lsp.lsp.suggestions import Noted
 from dgemma_lsp.settings.settings import LogLevel
 from dgemma_lsp.text.masked import Region
-from dgemma_lsp.text.regions.at_cursor import lines_to_read, quiet_regions
+from dgemma_lsp.text.regions.proofreading import lines_to_read, prose_regions
+from dgemma_lsp.text.source_code import SourceCode
 
 MOST_LINES = 1000
 """That are read when the user asks: half a minute of work."""
@@ -97,10 +98,10 @@ async def _read(ls: Server, session: Session, document: Snapshot, page: Page, wi
 
 def _page(document: Snapshot, markers: tuple[str, ...]) -> Page:
     text = document.lf_text
-    quiet = quiet_regions(text, language_of(document), markers)
-    lines = lines_to_read(text, quiet)
+    prose = prose_regions(SourceCode(text, document.language, markers))
+    lines = lines_to_read(text, prose)
     return Page(
-        text, tuple((one.start, one.end) for one in quiet), tuple((one.start, one.end) for one in lines)
+        text, tuple((one.start, one.end) for one in prose), tuple((one.start, one.end) for one in lines)
     )
 
 

@@ -28,14 +28,13 @@ from dgemma_lsp.lsp.documents import Documents, Snapshot, path_of
 from dgemma_lsp.lsp.greeting import NAME
 from dgemma_lsp.lsp.journal import Counters, LogFile
 from dgemma_lsp.lsp.session import Session
-from dgemma_lsp.lsp.status import State, Status
+from dgemma_lsp.lsp.status import Reason, State, Status
 from dgemma_lsp.lsp.suggestions import Noted, Rest, Suggestions
 from dgemma_lsp.settings.exclusion import Exclusions
 from dgemma_lsp.settings.preferences import Preferences
 from dgemma_lsp.settings.settings import LogLevel, Place, Settings
-from dgemma_lsp.text import syntax
+from dgemma_lsp.text import languages
 from dgemma_lsp.text.masked import Region
-from dgemma_lsp.text.regions.at_cursor import Silence
 
 STATUS = "dgemma/status"
 """A notification of ours, for editors that want it: {"state": …}, with a "reason" or an "advice"."""
@@ -238,8 +237,8 @@ class Server(LanguageServer):
             if excluded := self.exclusions.reason(uri, path_of(uri), self.roots):
                 return excluded.value
         # In a language that the model never saw it would only disturb.
-        wanted = syntax.is_one_of(language_of(document), self.preferences.of(document.path).languages)
-        return "" if wanted else Silence.LANGUAGE.value
+        wanted = languages.is_one_of(document.language, self.preferences.of(document.path).languages)
+        return "" if wanted else Reason.LANGUAGE.value
 
     # What is told
 
@@ -313,12 +312,6 @@ class Server(LanguageServer):
 
 def _engine_part(settings: Settings) -> tuple[object, ...]:
     return settings.enable, settings.model, settings.device
-
-
-def language_of(document: Snapshot) -> str | None:
-    """The language of a document as `syntax` calls it, where it knows it."""
-    known = syntax.find(document.language, document.path or document.uri)
-    return known.name if known else document.language
 
 
 def failure(message: str, code: int = lsp.LSPErrorCodes.RequestFailed.value) -> JsonRpcException:

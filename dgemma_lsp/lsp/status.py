@@ -27,6 +27,7 @@ class Reason(Enum):
     TURNED_OFF = "the server is turned off"
     NEWER = "a newer request has come"
     CHANGED = "the document has changed"
+    LANGUAGE = "the setting languages does not name the language of the document"
     READ_ONLY = "the document is read-only"
     SELECTION = "something is selected"
 

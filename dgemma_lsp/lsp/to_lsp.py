@@ -37,7 +37,8 @@ from dgemma_lsp.lsp.documents import Snapshot
 from dgemma_lsp.lsp.suggestions import Noted, Rest
 from dgemma_lsp.text.edits import apply_fills
 from dgemma_lsp.text.masked import MaskedDocument, Region
-from dgemma_lsp.text.regions.at_cursor import Action, Frame
+from dgemma_lsp.text.regions.actions import Action
+from dgemma_lsp.text.regions.frame import Frame
 
 PROOFREADS = "source.proofread"
 """A kind of code actions of ours."""

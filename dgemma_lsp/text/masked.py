@@ -5,17 +5,17 @@ Everything else in the product speaks of these two values. They know nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 
 class RegionError(ValueError):
-    """A region that cannot be filled; the message is one sentence for the user."""
+    """A region that cannot be filled. The message is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Region:
-    """A half-open range of *character* offsets that may change; ``start == end`` is an insertion point."""
+    """A half-open range of *character* offsets that may change. If ``start == end``, it is an insertion point."""
 
     start: int
     end: int
@@ -24,21 +24,42 @@ class Region:
         if not 0 <= self.start <= self.end:
             raise RegionError(f"A region must not end before it starts, but {self.start}:{self.end} does.")
 
+    def of(self, text: str) -> str:
+        """The characters of a text that lie in the region."""
+        return text[self.start : self.end]
+
+    def shifted(self, by: int) -> Region:
+        """The region that lies so many characters further on; a negative number moves it back."""
+        return Region(self.start + by, self.end + by)
+
+    def contains(self, other: Region) -> bool:
+        """Whether another region lies inside this one; a region contains itself."""
+        return self.start <= other.start and other.end <= self.end
+
+
+def outermost(regions: Iterable[Region]) -> Iterator[Region]:
+    """The regions in document order, without those that begin inside another one."""
+    end = -1
+    for region in sorted(regions, key=lambda region: (region.start, -region.end)):
+        if region.start >= end:
+            yield region
+            end = region.end
+
 
 @dataclass(frozen=True, slots=True)
 class MaskedDocument:
-    """A document's text with its regions, in document order and apart from each other.
+    """A document's text with its regions, in document order and without overlap.
 
     Attributes:
-        text: of the document.
-        regions: that may change.
-        path: of its file.
-        language: as editors call it.
-        instruction: what the user wants.
+        text: the whole document.
+        regions: the parts that may change.
+        path: the document's file, if it has one.
+        language: what editors call the document's language.
+        instruction: what the user wants, in their own words.
         markers: what the user writes where something is to be filled in.
 
     Raises:
-        RegionError: no region, a region outside the text, or regions that overlap or touch at both ends.
+        RegionError: there is no region, a region lies outside the text, or two regions overlap or are the same.
     """
 
     text: str
@@ -65,18 +86,18 @@ class MaskedDocument:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The fixed text before, between and after the regions: one more than there are regions."""
+        """The fixed text before, between and after the regions: one segment more than there are regions."""
         starts = [0, *(region.end for region in self.regions)]
         ends = [*(region.start for region in self.regions), len(self.text)]
         return tuple(self.text[start:end] for start, end in zip(starts, ends, strict=True))
 
     @property
     def present(self) -> tuple[str, ...]:
-        """What stands in each region now."""
-        return tuple(self.text[region.start : region.end] for region in self.regions)
+        """The text that each region has now."""
+        return tuple(region.of(self.text) for region in self.regions)
 
     def filled(self, fills: Sequence[str]) -> str:
-        """The text with each region replaced by its fill; the segments are carried over as they are.
+        """The text with each region replaced by its fill. The segments are copied as they are.
 
         Args:
             fills: one text for each region, in document order.

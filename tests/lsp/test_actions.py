@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dgemma_lsp.text.syntax import languages
+from dgemma_lsp.text.languages import languages
 from tests.lsp.conftest import StartServer
 from tools.drivers.client import CAPABILITIES, Client, Message, ResponseError, applied, fake, server_command
 from tools.drivers.fake_worker import WorkerLog

@@ -13,7 +13,8 @@ from lsprotocol import types as lsp
 from dgemma_lsp.cli.main import main
 from dgemma_lsp.lsp import actions, to_lsp
 from dgemma_lsp.lsp.documents import Snapshot
-from dgemma_lsp.text.regions.at_cursor import Action, Region
+from dgemma_lsp.text.masked import Region
+from dgemma_lsp.text.regions.actions import Action
 
 offer_rewrites, resolve = actions._rewrites, actions.resolve_code_action
 

@@ -15,7 +15,7 @@ from lsprotocol.types import (
     TextDocumentItem,
 )
 
-from dgemma_lsp.lsp.documents import Documents, Snapshot, language_of
+from dgemma_lsp.lsp.documents import Documents, Snapshot
 from dgemma_lsp.text.lines import Edit
 from dgemma_lsp.text.masked import Region
 
@@ -107,7 +107,11 @@ def test_only_files_have_a_path() -> None:
 def test_the_editors_language_comes_before_the_files_name(
     language_id: str, uri: str, language: str | None
 ) -> None:
-    assert language_of(language_id, uri) == language
+    documents = Documents(UTF16)
+    documents.open(TextDocumentItem(uri, language_id, 1, ""))
+    opened = documents.get(uri)
+    assert opened is not None
+    assert opened.language == language
 
 
 class TestDocuments:

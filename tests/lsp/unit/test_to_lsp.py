@@ -12,7 +12,8 @@ from dgemma_lsp.lsp.suggestions import Rest
 from dgemma_lsp.lsp.to_lsp import Offer, Spot, inline_items, workspace_edit
 from dgemma_lsp.text.edits import GuaranteeBroken
 from dgemma_lsp.text.masked import MaskedDocument, Region
-from dgemma_lsp.text.regions.at_cursor import Action, Frame
+from dgemma_lsp.text.regions.actions import Action
+from dgemma_lsp.text.regions.frame import Frame
 
 pytestmark = pytest.mark.timeout(20)
 
