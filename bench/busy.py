@@ -18,8 +18,9 @@ from statistics import median
 from bench.figures import Figure, described, spread, table, this_machine
 from bench.keystrokes import places
 from bench.measurements import BETWEEN_KEYS, LONG
-from bench.processes import children, computing_threads, server
+from bench.processes import server
 from bench.warm import KEYSTROKES, served
+from tools.drivers.processes import children, computing_threads
 
 PLACES = 12
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Message = dict[str, Any]
+from tools.drivers import wire
+from tools.drivers.wire import Message
 
 
 class Client:
@@ -92,19 +92,12 @@ class Client:
         self.process.communicate()
 
     def _send(self, message: Message) -> None:
-        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
         assert self.process.stdin is not None
-        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-        self.process.stdin.flush()
+        wire.write(self.process.stdin, message)
 
     def _receive(self) -> Message:
         assert self.process.stdout is not None
-        length = 0
-        while line := self.process.stdout.readline().strip():
-            name, _, value = line.partition(b":")
-            if name.lower() == b"content-length":
-                length = int(value)
-        if not length:
+        message = wire.read(self.process.stdout)
+        if message is None:
             raise EOFError("The server has closed its output.")
-        message: Message = json.loads(self.process.stdout.read(length))
         return message

@@ -11,9 +11,10 @@ from statistics import median
 
 from bench.figures import Figure, spread
 from bench.keystrokes import Place, places, prefixes
-from bench.processes import Stopwatch, children, command, resident_mib, server, user_environment
+from bench.processes import Stopwatch, command, server, user_environment
 from dgemma_lsp.engines.base import FillOptions
 from dgemma_lsp.engines.local import LocalEngine
+from tools.drivers.processes import children, resident_bytes
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 DEMO = FIXTURES / "demo_inventory.py"
@@ -26,6 +27,7 @@ SESSION = "    return sorted(found, key=lambda a: (a.start, -a.length))"
 """What is typed to count tokens: 60 characters."""
 BETWEEN_KEYS = 0.05
 """Seconds from an answer to the next key of somebody who types fast."""
+MIB = 1 << 20
 
 
 def command_line() -> list[Figure]:
@@ -114,6 +116,6 @@ def worker() -> list[Figure]:
         client.await_model()
         figures = [Figure("server start to a loaded model", watch.seconds, "s", 4)]
         if model := children(client.process.pid):
-            figures.append(Figure("memory of the server", resident_mib(client.process.pid), "MiB"))
-            figures.append(Figure("memory of its worker", sum(map(resident_mib, model)), "MiB", 600))
+            figures.append(Figure("memory of the server", resident_bytes(client.process.pid) / MIB, "MiB"))
+            figures.append(Figure("memory of its worker", sum(map(resident_bytes, model)) / MIB, "MiB", 600))
     return figures

@@ -1,4 +1,4 @@
-"""The programs that are measured, started as a user would, and what Linux knows of their memory."""
+"""The programs that are measured, started as a user would start them, and a stopwatch."""
 
 from __future__ import annotations
 
@@ -33,35 +33,6 @@ def server(options: Mapping[str, Any] | None = None) -> Iterator[Client]:
         yield client
     finally:
         client.close()
-
-
-def children(process: int) -> list[int]:
-    """The processes that a process has started; none where there is no /proc."""
-    tasks = Path(f"/proc/{process}/task")
-    if not tasks.exists():
-        return []
-    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
-
-
-def resident_mib(process: int) -> float:
-    """Memory of a process that lies in RAM."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise ProcessLookupError(process)
-
-
-def computing_threads(process: int, share: float = 0.2) -> int:
-    """How many threads of a process have computed at least this share of what its busiest one has (Linux)."""
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    ticks = [_ticks((task / "stat").read_text()) for task in tasks]
-    return sum(each >= share * max(ticks) for each in ticks)
-
-
-def _ticks(stat: str) -> int:
-    """User and system time, behind the name in brackets, which may hold anything."""
-    fields = stat.rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
 
 
 class Stopwatch:

@@ -22,14 +22,10 @@ from typing import TYPE_CHECKING
 
 from bench.figures import Figure, described, record, spread, table, this_machine
 from bench.keystrokes import Place, places
-from tools.drivers.vscode.editor import (
-    CodeServer,
-    Window,
-    build_package,
-    chromium,
-    wait_until,
-    what_is_missing,
-)
+from tools.drivers.vscode.code_server import CodeServer
+from tools.drivers.vscode.installed import build_package, what_is_missing
+from tools.drivers.vscode.window import Window, chromium
+from tools.drivers.waiting import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.drivers.vscode.editor import CodeServer, Window, build_package, chromium, wait_until
+from tools.drivers.vscode.code_server import CodeServer
+from tools.drivers.vscode.installed import build_package
+from tools.drivers.vscode.window import Window, chromium
+from tools.drivers.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 

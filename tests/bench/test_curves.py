@@ -13,11 +13,11 @@ from bench.drawing import Panel, draw
 from bench.keystrokes import places
 from bench.measurements import LONG
 from bench.phases import REST
-from bench.processes import computing_threads
 from bench.warm import KEYSTROKES, in_files_of, sized, timed, with_regions
 from dgemma_model.fill.infiller import FillOptions
 from dgemma_model.train.evaluate.evaluate import Score
 from tests.model import tiny
+from tools.drivers.processes import computing_threads
 
 CURVE = Curve(
     "Lines of the file",

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lsp.chaos import Chaos, memory
+from tests.lsp.chaos import Chaos
 from tools.drivers.client import Client, server_command
 from tools.drivers.fake_worker import WorkerLog
+from tools.drivers.processes import resident_bytes
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -23,10 +24,10 @@ def test_ten_thousand_events_leave_nothing_behind(tmp_path: Path) -> None:
     client.initialize()
     chaos = Chaos(client, log, seed=1)
     chaos.run(2000)  # until everything has been imported, and the kept suggestions are as many as may be
-    before = memory(client.process.pid)
+    before = resident_bytes(client.process.pid)
     for _ in range(10):
         chaos.run(1000)
-    after = memory(client.process.pid)
+    after = resident_bytes(client.process.pid)
     print(f"{before / 2**20:.1f} MiB before, {after / 2**20:.1f} MiB after")
     chaos.check()
     assert after <= 1.1 * before

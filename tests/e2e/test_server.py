@@ -18,6 +18,7 @@ import pytest
 from dgemma_lsp.engines.base import Draft, FillOptions
 from dgemma_lsp.engines.local import LocalEngine
 from tools.drivers.client import Client, Message, ResponseError, applied
+from tools.drivers.processes import children
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -106,14 +107,6 @@ def test_a_killed_worker_is_replaced(client: Client) -> None:
     assert answers[-1]
     (after,) = children(client.process.pid)
     assert after != before
-
-
-def children(process: int) -> list[int]:
-    return [
-        int(child)
-        for task in Path(f"/proc/{process}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
 
 
 def test_it_says_good_bye() -> None:

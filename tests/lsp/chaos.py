@@ -6,13 +6,12 @@ for a completion at the end of a document.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from tools.drivers import wire
 from tools.drivers.client import Client, Message, ResponseError
 from tools.drivers.fake_worker import WorkerLog
 
@@ -216,8 +215,7 @@ class Chaos:
             (b"{nope", b"[]", b"null", b"\xff\xfe", b'{"jsonrpc": "2.0"}', b'{"id": 3}')
         )
         assert self.client.process.stdin
-        self.client.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        self.client.process.stdin.flush()
+        wire.write_frame(self.client.process.stdin, body)
 
     def _place(self, text: str) -> int:
         at = self.random.randrange(len(text) + 1)
@@ -228,11 +226,3 @@ def position(text: str, offset: int) -> Message:
     """In UTF-16 units."""
     lines = text[:offset].replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return {"line": len(lines) - 1, "character": len(lines[-1].encode("utf-16-le")) // 2}
-
-
-def memory(process_id: int) -> int:
-    """Bytes that a process holds; Linux only."""
-    for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return 1024 * int(line.split()[1])
-    raise AssertionError(json.dumps(process_id))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tools.drivers import wire
+from tools.drivers.wire import Message
+
 SECONDS = 240
 """After so long a server is ended, so that nobody waits for it for ever."""
-
-Message = dict[str, Any]
 
 
 class Client:
@@ -77,10 +77,8 @@ class Client:
         return status
 
     def _send(self, message: Message) -> None:
-        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
         assert self.process.stdin is not None
-        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-        self.process.stdin.flush()
+        wire.write(self.process.stdin, message)
 
     def _receive(self) -> Message:
         message = self._read()
@@ -92,11 +90,7 @@ class Client:
 
     def _read(self) -> Message:
         assert self.process.stdout is not None
-        length = 0
-        while line := self.process.stdout.readline():
-            if line.startswith(b"Content-Length:"):
-                length = int(line.partition(b":")[2])
-            elif not line.strip():
-                message: Message = json.loads(self.process.stdout.read(length))
-                return message
-        raise EOFError("The server has ended, or was ended because it did not answer.")
+        message = wire.read(self.process.stdout)
+        if message is None:
+            raise EOFError("The server has ended, or was ended because it did not answer.")
+        return message

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from tools.drivers import wire
 from tools.drivers.fake_worker import FAKE_WORKER
+from tools.drivers.wire import Message
 
 INSTRUCTED_SERVER = Path(__file__).with_name("instructed_server.py")
 
 TIMEOUT_SECONDS = 15.0
-
-Message = dict[str, Any]
 
 CAPABILITIES: Message = {
     "general": {"positionEncodings": ["utf-16"]},
@@ -86,10 +86,8 @@ class Client:
         self.send({"method": method, "params": params})
 
     def send(self, message: Message) -> None:
-        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
         assert self.process.stdin
-        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        self.process.stdin.flush()
+        wire.write(self.process.stdin, message)
 
     def wait_for(self, wanted: Callable[[Message], bool]) -> Message:
         """The first message, also among those that came already, that is wanted."""
@@ -175,11 +173,8 @@ class Client:
         return next((message for message in self.received if wanted(message)), None)
 
     def _read_messages(self, stream: IO[bytes]) -> None:
-        while header := stream.readline():
-            if header.startswith(b"Content-Length:"):
-                length = int(header.partition(b":")[2])
-            elif not header.strip():
-                self._take(json.loads(stream.read(length)))
+        while (message := wire.read(stream)) is not None:
+            self._take(message)
 
     def _take(self, message: Message) -> None:
         # As an editor does: whatever the server asks for is agreed to.

@@ -17,8 +17,9 @@ from dgemma_lsp import __version__
 from tests.e2e.neovim.conftest import OpenEditor
 from tools.drivers.client import server_command
 from tools.drivers.fake_worker import WorkerLog
-from tools.drivers.neovim.editor import Editor, descendants
+from tools.drivers.neovim.editor import Editor
 from tools.drivers.neovim.user import PLUGIN
+from tools.drivers.processes import descendants
 
 Saved = Callable[[Editor], bytes]
 Keep = Callable[[Editor, str], None]

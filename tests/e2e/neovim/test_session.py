@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.neovim.conftest import OpenEditor
-from tools.drivers.neovim.editor import Editor, descendants
+from tools.drivers.neovim.editor import Editor
+from tools.drivers.processes import descendants
 
 Saved = Callable[[Editor], bytes]
 Keep = Callable[[Editor, str], None]

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tools.drivers.fake_worker import FAKE_WORKER, WorkerLog
-from tools.drivers.vscode.editor import SIZE, CodeServer, Window, build_package, chromium, what_is_missing
+from tools.drivers.vscode.code_server import CodeServer
+from tools.drivers.vscode.installed import build_package, what_is_missing
+from tools.drivers.vscode.window import SIZE, Window, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
-from tools.drivers.vscode.editor import CodeServer, Window, wait_until
+from tools.drivers.vscode.code_server import CodeServer
+from tools.drivers.vscode.window import Window
+from tools.drivers.waiting import wait_until
 
 NAME = "shop.py"
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
 from tools.drivers.client import instructed_server_command
-from tools.drivers.vscode.editor import CodeServer, Window, wait_until
+from tools.drivers.vscode.code_server import CodeServer
+from tools.drivers.vscode.window import Window
+from tools.drivers.waiting import wait_until
 
 
 def original(name: str) -> bytes:

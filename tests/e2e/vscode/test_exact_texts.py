@@ -11,7 +11,9 @@ import pytest
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
 from tools.drivers.fake_worker import WorkerLog
-from tools.drivers.vscode.editor import CodeServer, Window, wait_until
+from tools.drivers.vscode.code_server import CodeServer
+from tools.drivers.vscode.window import Window
+from tools.drivers.waiting import wait_until
 
 SNIPPET = {"call": {"prefix": "zzz", "body": "call(${1:placeholder})", "scope": "python"}}
 

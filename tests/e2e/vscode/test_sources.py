@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.drivers.vscode.editor import EXTENSION, TOOLS, run
+from tools.drivers.vscode.installed import EXTENSION, TOOLS, run
 
 
 @pytest.mark.parametrize("script", ["check", "test"])

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
-from tools.drivers.vscode.editor import Window, wait_until
+from tools.drivers.vscode.window import Window
+from tools.drivers.waiting import wait_until
 from tools.recordings import MOST_BYTES, VSCODE_SHOTS, Camera, gif, shots
 from tools.vscode_pictures import SETTINGS
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.vscode.conftest import FIXTURES, OpenWindow
-from tools.drivers.vscode.editor import CodeServer, Window, wait_until
+from tools.drivers.vscode.code_server import CodeServer
+from tools.drivers.vscode.window import Window
+from tools.drivers.waiting import wait_until
 
 CRASH = "import sys; sys.exit('ModuleNotFoundError: No module named pygls')"
 

@@ -169,13 +169,3 @@ class Editor:
                     for arguments in calls:
                         self._screen.take(name, arguments)
             self._changed.notify_all()
-
-
-def descendants(process: int, part: str) -> list[int]:
-    """The nearest processes below one whose command line has a part, as Linux shows them."""
-    found = []
-    for task in Path(f"/proc/{process}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            found += [child] if part in command else descendants(child, part)
-    return found

@@ -1,40 +1,25 @@
-"""A real VS Code: code-server in Chromium, with the extension installed from its package, used by keyboard and eyes."""
+"""Windows of VS Code in Chromium, used with the keyboard and looked at on the page."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import shlex
 import shutil
-import signal
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from tools.drivers.vscode.code_server import CodeServer
+from tools.drivers.vscode.installed import ROOT
+from tools.drivers.waiting import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-ROOT = Path(__file__).parents[3]
-TOOLS = ROOT / ".cache" / "vscode"
-"""Made by ``make vscode``."""
-
 PICTURES = ROOT / ".cache" / "pictures" / "vscode"
 """Screenshots of the last run."""
-
-NODE = TOOLS / "bin" / "node"
-CODE_SERVER = TOOLS / "code-server" / "node_modules" / "code-server" / "out" / "node" / "entry.js"
-EXTENSION = ROOT / "editors" / "vscode"
-
-PATIENCE_MS = 20_000
 
 SIZE = (1100, 650)
 
@@ -46,147 +31,6 @@ GHOST_TEXT = """() => {
   return [inline, ...lines.map(line => line.textContent)].join('\\n');
 }"""
 """What stands behind the cursor is in decorations of its line, further lines are in a zone of their own."""
-
-SETTINGS: Mapping[str, Any] = {
-    "workbench.startupEditor": "none",
-    "workbench.secondarySideBar.defaultVisibility": "hidden",
-    "workbench.tips.enabled": False,
-    "workbench.layoutControl.enabled": False,
-    "window.commandCenter": False,
-    "security.workspace.trust.enabled": False,
-    "telemetry.telemetryLevel": "off",
-    "chat.disableAIFeatures": True,
-    "extensions.autoUpdate": False,
-    "extensions.autoCheckUpdates": False,
-    "extensions.ignoreRecommendations": True,
-    "update.mode": "none",
-    "git.enabled": False,
-    "files.autoSave": "off",
-    # The list of words would come before the ghost text in some places.
-    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
-    "editor.suggestOnTriggerCharacters": False,
-    "editor.wordBasedSuggestions": "off",
-    "editor.parameterHints.enabled": False,
-    # What is typed is what stands there.
-    "editor.autoIndent": "none",
-    "editor.autoClosingBrackets": "never",
-    "editor.autoClosingQuotes": "never",
-    "editor.cursorBlinking": "solid",
-    "editor.minimap.enabled": False,
-}
-
-
-def what_is_missing() -> str | None:
-    """Why no VS Code can be started here; None when one can."""
-    if importlib.util.find_spec("playwright") is None:
-        return "playwright is not installed; make vscode installs it"
-    for what, path in {"Node": NODE, "code-server": CODE_SERVER}.items():
-        if not path.exists():
-            return f"{what} is not installed; make vscode installs it"
-    if shutil.which("chromium") is None:
-        return "Chromium is not installed; make vscode installs it on Debian"
-    return None
-
-
-def build_package(folder: Path) -> Path:
-    """The extension as it is published."""
-    run([NODE, "tools/package.mjs", folder], cwd=EXTENSION)
-    (package,) = folder.glob("*.vsix")
-    return package
-
-
-def run(command: Sequence[str | Path], cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-class CodeServer:
-    """VS Code's server part; its windows are opened by `Window`."""
-
-    def __init__(self, folder: Path, package: Path, path: Sequence[Path] = ()) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self._options = [f"--user-data-dir={folder / 'data'}", f"--extensions-dir={folder / 'extensions'}"]
-        self.configure({})
-        # VS Code asks a login shell for the PATH, and a login shell begins with one of its own.
-        found = os.pathsep.join([*map(str, path), os.environ["PATH"]])
-        (folder / ".profile").write_text(f"export PATH={shlex.quote(found)}\n")
-        run([NODE, CODE_SERVER, *self._options, "--install-extension", package])
-        log = (folder / "code-server.log").open("wb")
-        self.process = subprocess.Popen(
-            [
-                *(NODE, CODE_SERVER, *self._options, "--auth=none", f"--bind-addr=127.0.0.1:{self.port}"),
-                *("--disable-telemetry", "--disable-update-check", "--reconnection-grace-time=5"),
-            ],
-            env={**os.environ, "PATH": found, "HOME": str(folder), "SHELL": "/bin/bash"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        log.close()
-
-    def configure(self, settings: Mapping[str, Any]) -> None:
-        """The user's settings; an open window takes them over."""
-        path = self.folder / "data" / "User" / "settings.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({**SETTINGS, **settings}, indent=1))
-
-    def await_start(self) -> None:
-        wait_until(self._answers, "code-server does not answer")
-
-    def children(self, words: str) -> list[int]:
-        """Processes below it whose command line has these words."""
-        return [process for process in session(self.process.pid) if words in command_line(process)]
-
-    def close(self) -> None:
-        for insist in (signal.SIGTERM, signal.SIGKILL):
-            for process in session(self.process.pid):
-                with suppress(ProcessLookupError):
-                    os.kill(process, insist)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(5)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=1):
-                return True
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-
-
-def session(leader: int) -> list[int]:
-    """The processes of a session of Linux."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == leader and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
-def command_line(process: int) -> str:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(holds: Callable[[], object], otherwise: str, seconds: float = PATIENCE_MS / 1000) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
 
 
 @contextmanager
@@ -212,7 +56,7 @@ class Window:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(1000 * PATIENCE_SECONDS)
         page.on("dialog", lambda dialog: dialog.accept())
         payload = json.dumps([["openFile", f"vscode-remote://127.0.0.1:{server.port}{file}"]])
         page.goto(
