@@ -12,8 +12,8 @@ from statistics import median
 from bench.figures import Figure, spread
 from bench.keystrokes import Place, places, prefixes
 from bench.processes import Stopwatch, command, server, user_environment
-from dgemma_lsp.engines.base import FillOptions
 from dgemma_lsp.engines.local import LocalEngine
+from dgemma_model.protocol import FillOptions, FillRequest
 from tools.drivers.processes import children, resident_bytes
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -104,7 +104,8 @@ def encoded_tokens() -> list[Figure]:
 
 def _encoded(engine: LocalEngine, before: str, after: str) -> int:
     """Of one fill, with a pause behind it in which the worker may encode ahead."""
-    *_, last = engine.drafts((before, after), ("",), FillOptions(single_line=True), lambda: False)
+    request = FillRequest((before, after), ("",), FillOptions(single_line=True))
+    *_, last = engine.drafts(request, lambda: False)
     time.sleep(BETWEEN_KEYS)
     return last.encoded_tokens
 

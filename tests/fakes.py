@@ -7,31 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dgemma_lsp.engines.base import (
-    Cancelled,
-    Draft,
-    EngineError,
-    EngineInfo,
-    Fill,
-    FillCancelled,
-    FillOptions,
-    Hint,
-    Page,
-    Slot,
-)
+from dgemma_lsp.engines.base import Cancelled, EngineError, FillCancelled
 from dgemma_lsp.text.masked import MaskedDocument, Region
+from dgemma_model.protocol import Draft, EngineInfo, Fill, FillRequest, Hint, ProofreadRequest, Slot
 
 Script = Callable[[tuple[str, ...], tuple[str, ...]], Sequence[Sequence[str | Fill]]]
 """From segments and present texts to [alternative][region] fills."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What an engine was asked."""
-
-    segments: tuple[str, ...]
-    present: tuple[str, ...]
-    options: FillOptions
 
 
 @dataclass
@@ -54,7 +35,7 @@ class FakeEngine:
     step_seconds: float = 0.0
     load_error: str | None = None
     fails_at_step: int | None = None
-    requests: list[Request] = field(default_factory=list)
+    requests: list[FillRequest] = field(default_factory=list)
     loads: int = 0
     closed: bool = False
 
@@ -64,13 +45,11 @@ class FakeEngine:
             raise EngineError(self.load_error)
         return EngineInfo("fake", "told what to say", 0, "cpu", "none")
 
-    def drafts(
-        self, segments: tuple[str, ...], present: tuple[str, ...], options: FillOptions, cancelled: Cancelled
-    ) -> Iterator[Draft]:
-        self.requests.append(Request(segments, present, options))
-        scripted = self.fills(segments, present) if callable(self.fills) else self.fills
+    def drafts(self, request: FillRequest, cancelled: Cancelled) -> Iterator[Draft]:
+        self.requests.append(request)
+        scripted = self.fills(request.segments, request.present) if callable(self.fills) else self.fills
         alternatives = [[self._fill(fill) for fill in fills] for fills in scripted]
-        steps = min(self.steps, options.steps)
+        steps = min(self.steps, request.options.steps)
         for step in range(1, steps + 1):
             if cancelled():
                 raise FillCancelled
@@ -80,8 +59,8 @@ class FakeEngine:
             shown = tuple(tuple(_at_step(fill, step, steps) for fill in fills) for fills in alternatives)
             yield Draft(step, step == steps, shown, 7, 11, float(step))
 
-    def hints(self, page: Page, cancelled: Cancelled) -> Iterator[list[Hint]]:
-        for start, end in page.spans:
+    def hints(self, request: ProofreadRequest, cancelled: Cancelled) -> Iterator[list[Hint]]:
+        for start, end in request.spans:
             if cancelled():
                 raise FillCancelled
             yield [Hint(start, end, "x", self.confidence)]

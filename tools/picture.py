@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 
 from dgemma_lsp.cli import live
-from dgemma_lsp.engines.base import FillOptions
 from dgemma_lsp.engines.local import InProcessEngine
 from dgemma_lsp.text.masked import MaskedDocument, Region
+from dgemma_model.protocol import FillRequest
 
 DEMO = Path("fixtures/demo_inventory.py")
 
@@ -30,7 +30,7 @@ def main() -> None:
         record=True, width=90, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
     console.print(f"$ dgemma-edit {DEMO} --span 36:21:36:24 --span 38:16:38:19\n", style="bold")
-    for draft in engine.drafts(document.segments, document.present, FillOptions(), lambda: False):
+    for draft in engine.drafts(FillRequest(document.segments, document.present), lambda: False):
         console.print(live.frame(document, draft))
         console.print()
     svg = console.export_svg(title="dgemma-edit")

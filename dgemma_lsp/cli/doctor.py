@@ -14,7 +14,8 @@ from importlib import metadata
 from pathlib import Path
 
 from dgemma_lsp import __version__
-from dgemma_lsp.engines.base import Draft, Engine, EngineError, FillOptions
+from dgemma_lsp.engines.base import Engine, EngineError
+from dgemma_model.protocol import Draft, FillOptions, FillRequest
 
 PACKAGES = (
     "pygls",
@@ -164,8 +165,8 @@ def _timed_fill(engine: Engine) -> TimedFill:
 
 
 def _fill(engine: Engine) -> Draft:
-    options = FillOptions(single_line=True)
-    *_, final = engine.drafts((_PREFIX, _SUFFIX), ("",), options, lambda: False)
+    request = FillRequest((_PREFIX, _SUFFIX), ("",), FillOptions(single_line=True))
+    *_, final = engine.drafts(request, lambda: False)
     return final
 
 

@@ -18,10 +18,11 @@ from dgemma_lsp.cli import edit_arguments, interrupts, live, spans, textfile
 from dgemma_lsp.cli.edit_answer import Answer, printed, printed_refusal, summary
 from dgemma_lsp.cli.edit_arguments import Command, UsageError
 from dgemma_lsp.cli.exit_status import ExitStatus
-from dgemma_lsp.engines.base import Cancelled, Draft, Engine, EngineError, EngineInfo, FillCancelled
+from dgemma_lsp.engines.base import Cancelled, Engine, EngineError, FillCancelled
 from dgemma_lsp.fill import pipeline
 from dgemma_lsp.text import edits
 from dgemma_lsp.text.masked import MaskedDocument, RegionError
+from dgemma_model.protocol import Draft, EngineInfo
 
 EngineFactory = Callable[[str | None, str], Engine]
 """Makes an engine from a model (None for the bundled one) and a device."""

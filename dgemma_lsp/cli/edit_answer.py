@@ -26,17 +26,19 @@ The shape of ``--json``, which is printed for exit status 0 and 1:
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dgemma_lsp.cli import spans
 from dgemma_lsp.cli.edit_arguments import STDIN, Command, Output
 from dgemma_lsp.cli.textfile import TextFile
-from dgemma_lsp.engines.base import EngineInfo
 from dgemma_lsp.fill.pipeline import Candidate, Outcome
 from dgemma_lsp.text import edits
 from dgemma_lsp.text.masked import MaskedDocument
+from dgemma_model.protocol import EngineInfo
+
+_SHOWN_OF_THE_ENGINE = ("name", "model", "parameters", "device", "dtype")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def as_json(answer: Answer, written: bool) -> bytes:
         "milliseconds": round(outcome.milliseconds, 1),
         "prompt_tokens": outcome.prompt_tokens,
         "encoded_tokens": outcome.encoded_tokens,
-        "engine": asdict(answer.engine),
+        "engine": {name: getattr(answer.engine, name) for name in _SHOWN_OF_THE_ENGINE},
         "regions": [_region(answer, index) for index in range(len(answer.document.regions))],
         "alternatives": [_alternative(candidate) for candidate in outcome.candidates],
     }

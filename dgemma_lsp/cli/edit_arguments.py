@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from dgemma_lsp import __version__
-from dgemma_lsp.engines.base import FillOptions
 from dgemma_lsp.fill.pipeline import Gate
+from dgemma_model.protocol import FillOptions
 
 STDIN = "-"
 """The FILE that stands for standard input."""

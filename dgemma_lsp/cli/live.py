@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
-from dgemma_lsp.engines.base import Draft, Fill
 from dgemma_lsp.fill.polish import to_lf
 from dgemma_lsp.text.masked import MaskedDocument
+from dgemma_model.protocol import Draft, Fill
 
 if TYPE_CHECKING:
     from rich.console import Console

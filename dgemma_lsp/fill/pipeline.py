@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 
-from dgemma_lsp.engines.base import Cancelled, Draft, Engine, EngineError, Fill, FillOptions
+from dgemma_lsp.engines.base import Cancelled, Engine, EngineError
 from dgemma_lsp.fill.polish import Rejection, polished, python_syntax_errors, to_lf
 from dgemma_lsp.text import languages
 from dgemma_lsp.text.edits import apply_fills, in_document_newlines
@@ -23,6 +23,7 @@ from dgemma_lsp.text.masked import MaskedDocument, Region
 from dgemma_lsp.text.regions.single_line import stays_in_line
 from dgemma_lsp.text.source_code import SourceCode
 from dgemma_lsp.text.surroundings import surroundings
+from dgemma_model.protocol import Draft, Fill, FillOptions, FillRequest
 
 REACH_BEFORE = 60_000
 """Characters before the first region that an engine gets at least."""
@@ -116,16 +117,27 @@ def drafts(
         EngineError: the fill is impossible, or the engine died, or answered something else than fills.
     """
     code = SourceCode(document.text, document.language, document.markers)
-    options = replace(options, single_line=stays_in_line(code, document.regions[0]))
-    segments = tuple(map(to_lf, _in_reach(document.segments)))
-    present = tuple(map(to_lf, document.present))
+    in_line = stays_in_line(code, document.regions[0])
+    request = _request(document, replace(options, single_line=in_line))
     final = False
-    for draft in engine.drafts(segments, present, options, cancelled):
+    for draft in engine.drafts(request, cancelled):
         _check_shape(document, draft)
         final = draft.final
         yield draft
     if not final:
         raise EngineError("The engine stopped before the fill was finished.")
+
+
+def _request(document: MaskedDocument, options: FillOptions) -> FillRequest:
+    return FillRequest(
+        tuple(map(to_lf, _in_reach(document.segments))),
+        tuple(map(to_lf, document.present)),
+        options,
+        document.path,
+        document.language,
+        document.instruction,
+        document.context,
+    )
 
 
 def _in_reach(segments: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lsprotocol import types as lsp
 
-from dgemma_lsp.engines.base import EngineError, FillOptions
+from dgemma_lsp.engines.base import EngineError
 from dgemma_lsp.fill.pipeline import Candidate, Gate, Outcome
 from dgemma_lsp.lsp import progress, to_lsp
 from dgemma_lsp.lsp.documents import Snapshot
@@ -27,6 +27,7 @@ from dgemma_lsp.text.masked import MaskedDocument, Region, RegionError
 from dgemma_lsp.text.regions.actions import Action, frames, offered
 from dgemma_lsp.text.regions.frame import Frame, framed
 from dgemma_lsp.text.source_code import SourceCode
+from dgemma_model.protocol import FillOptions
 
 STALE = "The document has changed since the action was offered; select the text and ask again."
 CHANGED = "The document has changed where the edit belongs, so it was dropped; ask again."

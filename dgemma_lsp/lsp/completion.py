@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from difflib import SequenceMatcher
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 from lsprotocol import types as lsp
 
-from dgemma_lsp.engines.base import EngineError, FillOptions
+from dgemma_lsp.engines.base import EngineError
 from dgemma_lsp.fill import context
 from dgemma_lsp.fill.pipeline import Candidate, Gate, Outcome
 from dgemma_lsp.fill.polish import Rejection
@@ -24,6 +25,7 @@ from dgemma_lsp.lsp.to_lsp import Spot
 from dgemma_lsp.settings.settings import LogLevel, Settings
 from dgemma_lsp.text.masked import MaskedDocument, Region
 from dgemma_lsp.text.regions.selection import Silence, completion_region
+from dgemma_model.protocol import ContextPiece, FillOptions
 
 MOST_TABS = 8
 """Other documents that are looked at: those that were edited or opened last."""
@@ -163,10 +165,8 @@ async def _suggested(ls: Server, document: Snapshot, wish: Wish, urgency: Urgenc
     masked = _in_its_notebook(ls, document, wish.text, region)
     suggestions, asked = ls.suggestions, urgency is Urgency.ASKED
     try:
-        elsewhere = _elsewhere(ls, document, wish)
-        outcome = await _complete(
-            ls.session, ls.preferences.of(document.path), masked, document.uri, urgency, elsewhere
-        )
+        masked = replace(masked, context=_elsewhere(ls, document, wish))
+        outcome = await _complete(ls.session, ls.preferences.of(document.path), masked, document.uri, urgency)
     except Superseded:
         return silent(Reason.NEWER.value)
     except EngineError as error:
@@ -191,7 +191,7 @@ def _in_its_notebook(ls: Server, document: Snapshot, text: str, region: Region) 
     return MaskedDocument(head + text + tail, (region.shifted(len(head)),), document.path, document.language)
 
 
-def _elsewhere(ls: Server, document: Snapshot, wish: Wish) -> tuple[str, ...]:
+def _elsewhere(ls: Server, document: Snapshot, wish: Wish) -> tuple[ContextPiece, ...]:
     """What other open documents say of the place; nothing of those that are left alone."""
     if not ls.preferences.of(document.path).context:
         return ()
@@ -201,23 +201,17 @@ def _elsewhere(ls: Server, document: Snapshot, wish: Wish) -> tuple[str, ...]:
         if one.uri != document.uri and one.language == document.language and not ls.why_unwanted(one)
     )
     texts = [one.lf_text for one in islice(others, MOST_TABS)]
-    return context.gathered(wish.text, wish.cursor, texts) if texts else ()
+    return tuple(map(ContextPiece, context.gathered(wish.text, wish.cursor, texts))) if texts else ()
 
 
 async def _complete(
-    session: Session,
-    settings: Settings,
-    document: MaskedDocument,
-    uri: str,
-    urgency: Urgency,
-    elsewhere: tuple[str, ...],
+    session: Session, settings: Settings, document: MaskedDocument, uri: str, urgency: Urgency
 ) -> Outcome:
     asked = urgency is Urgency.ASKED
     options = FillOptions(
         steps=settings.steps,
         seed=settings.seed,
         alternatives=settings.alternatives if asked else 1,
-        context=elsewhere,
     )
     # Who asks gets what there is; who is typing must not be disturbed by guesses.
     gate = Gate(0.0 if asked else settings.automatic.min_confidence)

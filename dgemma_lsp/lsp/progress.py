@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 
-from dgemma_lsp.engines.base import Draft
 from dgemma_lsp.lsp.serving import Server, failure
+from dgemma_model.protocol import Draft
 
 ANSWER_SECONDS = 2.0
 """How long the editor may take to agree to a progress bar before we do without."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from lsprotocol import types as lsp
 
-from dgemma_lsp.engines.base import EngineError, Hint, Page
+from dgemma_lsp.engines.base import EngineError
 from dgemma_lsp.lsp import progress, to_lsp
 from dgemma_lsp.lsp.documents import Snapshot
 from dgemma_lsp.lsp.serving import Server, failure
@@ -23,6 +23,7 @@ from dgemma_lsp.settings.settings import LogLevel
 from dgemma_lsp.text.masked import Region
 from dgemma_lsp.text.regions.proofreading import lines_to_read, prose_regions
 from dgemma_lsp.text.source_code import SourceCode
+from dgemma_model.protocol import Hint, ProofreadRequest
 
 MOST_LINES = 1000
 """That are read when the user asks: half a minute of work."""
@@ -84,7 +85,9 @@ async def did_save(ls: Server, params: lsp.DidSaveTextDocumentParams) -> None:
     _publish(ls, document.uri)
 
 
-async def _read(ls: Server, session: Session, document: Snapshot, page: Page, with_bar: bool) -> list[Hint]:
+async def _read(
+    ls: Server, session: Session, document: Snapshot, page: ProofreadRequest, with_bar: bool
+) -> list[Hint]:
     if not page.spans:
         return []
     bar = progress.Bar(ls, "dgemma: proofreading", len(page.spans))
@@ -96,16 +99,16 @@ async def _read(ls: Server, session: Session, document: Snapshot, page: Page, wi
     return await bar.run(work) if with_bar else await work
 
 
-def _page(document: Snapshot, markers: tuple[str, ...]) -> Page:
+def _page(document: Snapshot, markers: tuple[str, ...]) -> ProofreadRequest:
     text = document.lf_text
     prose = prose_regions(SourceCode(text, document.language, markers))
     lines = lines_to_read(text, prose)
-    return Page(
+    return ProofreadRequest(
         text, tuple((one.start, one.end) for one in prose), tuple((one.start, one.end) for one in lines)
     )
 
 
-def _texts(page: Page, lines: Iterable[tuple[int, int]]) -> set[str]:
+def _texts(page: ProofreadRequest, lines: Iterable[tuple[int, int]]) -> set[str]:
     return {page.text[start:end] for start, end in lines}
 
 

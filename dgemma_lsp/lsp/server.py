@@ -16,7 +16,7 @@ from pathlib import Path
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 
-from dgemma_lsp.engines.base import EngineError, EngineInfo
+from dgemma_lsp.engines.base import EngineError
 from dgemma_lsp.lsp import completion, progress, proofreading, to_lsp
 from dgemma_lsp.lsp.actions import PROOFREAD, code_actions, resolve_code_action
 from dgemma_lsp.lsp.completion import accepted, editor_state, inline_completion
@@ -27,6 +27,7 @@ from dgemma_lsp.lsp.status import Reason, State, Status, silent
 from dgemma_lsp.lsp.to_lsp import ACCEPTED
 from dgemma_lsp.settings.preferences import PROJECT_FILE, Preferences
 from dgemma_lsp.settings.settings import LogLevel, Place
+from dgemma_model.protocol import EngineInfo
 
 SECTION = "dgemma"
 """Of an editor's configuration."""

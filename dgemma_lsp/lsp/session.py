@@ -16,21 +16,12 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
-from dgemma_lsp.engines.base import (
-    Cancelled,
-    Draft,
-    Engine,
-    EngineError,
-    EngineInfo,
-    FillCancelled,
-    FillOptions,
-    Hint,
-    Page,
-)
+from dgemma_lsp.engines.base import Cancelled, Engine, EngineError, FillCancelled
 from dgemma_lsp.fill import pipeline
 from dgemma_lsp.fill.pipeline import Gate, Outcome
 from dgemma_lsp.lsp.status import State, Status
 from dgemma_lsp.text.masked import MaskedDocument
+from dgemma_model.protocol import Draft, EngineInfo, FillOptions, Hint, ProofreadRequest
 
 PIECE = 8
 """Lines that are proofread before somebody else's request may come between."""
@@ -118,7 +109,7 @@ class Session:
             self._requests.remove(request)
 
     async def proofread(
-        self, page: Page, key: str, on_read: Callable[[int], None] | None = None
+        self, page: ProofreadRequest, key: str, on_read: Callable[[int], None] | None = None
     ) -> list[Hint]:
         """What may be wrong in a page; cancelling this coroutine stops the reading.
 
@@ -245,7 +236,7 @@ def _fill(
     return pipeline.outcome(document, final, gate)
 
 
-def _read(engine: Engine, page: Page, cancelled: Cancelled) -> list[Hint]:
+def _read(engine: Engine, page: ProofreadRequest, cancelled: Cancelled) -> list[Hint]:
     if cancelled():
         raise FillCancelled
     return [hint for hints in engine.hints(page, cancelled) for hint in hints]

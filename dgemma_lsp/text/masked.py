@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from dgemma_model.protocol import ContextPiece
+
 
 class RegionError(ValueError):
     """A region that cannot be filled. The message is one sentence for the user."""
@@ -57,6 +59,7 @@ class MaskedDocument:
         language: what editors call the document's language.
         instruction: what the user wants, in their own words.
         markers: what the user writes where something is to be filled in.
+        context: texts from elsewhere that may be copied from, with LF line endings.
 
     Raises:
         RegionError: there is no region, a region lies outside the text, or two regions overlap or are the same.
@@ -68,6 +71,7 @@ class MaskedDocument:
     language: str | None = None
     instruction: str | None = None
     markers: tuple[str, ...] = ()
+    context: tuple[ContextPiece, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.regions:

@@ -14,7 +14,8 @@ import pytest
 
 from dgemma_lsp import __version__
 from dgemma_lsp.cli import edit, edit_answer
-from dgemma_lsp.engines.base import Engine, EngineError, Fill
+from dgemma_lsp.engines.base import Engine, EngineError
+from dgemma_model.protocol import Fill
 from tests.fakes import FakeEngine
 
 REPOSITORY = Path(__file__).parents[2]

@@ -2,7 +2,7 @@ import pytest
 from rich.text import Text
 
 from dgemma_lsp.cli.live import frame, style
-from dgemma_lsp.engines.base import Draft, Fill, Slot
+from dgemma_model.protocol import Draft, Fill, Slot
 from tests.fakes import draft_of, masked
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from dgemma_lsp.engines.base import Draft, FillOptions
 from dgemma_lsp.engines.local import LocalEngine
+from dgemma_model.protocol import Draft, FillOptions, FillRequest
 from tools.drivers.client import Client, Message, ResponseError, applied
 from tools.drivers.processes import children
 
@@ -141,7 +141,8 @@ def test_one_more_character_encodes_at_most_eight_tokens() -> None:
 
 
 def last_draft(engine: LocalEngine, before: str, after: str) -> Draft:
-    *_, last = engine.drafts((before, after), ("",), FillOptions(single_line=True), lambda: False)
+    request = FillRequest((before, after), ("",), FillOptions(single_line=True))
+    *_, last = engine.drafts(request, lambda: False)
     time.sleep(0.03)  # as a very fast typist
     return last
 

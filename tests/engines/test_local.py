@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dgemma_lsp.engines.base import Draft, EngineError, EngineInfo, FillCancelled, FillOptions
-from dgemma_lsp.engines.local import InProcessEngine, LocalEngine, _Sent, worker_command
-from dgemma_model.received import Received
+from dgemma_lsp.engines.base import EngineError, FillCancelled
+from dgemma_lsp.engines.local import InProcessEngine, LocalEngine
+from dgemma_lsp.engines.worker_process import worker_command
+from dgemma_model.protocol import Draft, EngineInfo, Fill, FillOptions, FillRequest
 from tools.drivers.fake_worker import FAKE_WORKER, WorkerLog
 
 pytestmark = pytest.mark.timeout(20)
@@ -51,7 +49,7 @@ def make_engine(log: WorkerLog) -> Iterator[MakeEngine]:
 
 
 def fill(engine: LocalEngine, cancelled: Callable[[], bool] = lambda: False, steps: int = 2) -> list[Draft]:
-    return list(engine.drafts(SEGMENTS, PRESENT, FillOptions(steps=steps), cancelled))
+    return list(engine.drafts(FillRequest(SEGMENTS, PRESENT, FillOptions(steps=steps)), cancelled))
 
 
 def test_every_step_is_a_draft_and_the_last_one_is_final(make_engine: MakeEngine) -> None:
@@ -64,37 +62,13 @@ def test_every_step_is_a_draft_and_the_last_one_is_final(make_engine: MakeEngine
 def test_the_worker_gets_segments_present_text_and_options(make_engine: MakeEngine, log: WorkerLog) -> None:
     options = FillOptions(steps=1, seed=7, strength=0.5, alternatives=3)
     engine = make_engine()
-    list(engine.drafts(("a\n", "😋", "c"), ("old", "older"), options, lambda: False))
+    list(engine.drafts(FillRequest(("a\n", "😋", "c"), ("old", "older"), options), lambda: False))
     request = log.entries("fill")[0]
     assert request["segments"] == ["a\n", "😋", "c"]
     assert request["present"] == ["old", "older"]
-    sent = {"steps": 1, "seed": 7, "strength": 0.5, "alternatives": 3, "single_line": False, "context": []}
+    sent = {"steps": 1, "seed": 7, "strength": 0.5, "alternatives": 3, "single_line": False}
     assert request["options"] == sent
-
-
-ALPHABET = st.text("ab\n😋", max_size=12)
-TEXTS = st.lists(st.one_of(ALPHABET, ALPHABET.map(lambda text: text * 40)), min_size=1, max_size=3)
-
-
-@given(st.lists(st.tuples(TEXTS, TEXTS, st.booleans()), max_size=6))
-def test_a_worker_gets_the_texts_that_were_shortened_for_it(
-    requests: list[tuple[list[str], list[str], bool]],
-) -> None:
-    sent, received = _Sent(), Received()
-    for first, second, is_fill in requests:
-        message = {"segments": first, "options": {"context": second}} if is_fill else {"text": first[0]}
-        arrived = json.loads(json.dumps(sent.shortened(message)))
-        received.restore(arrived)
-        assert arrived == message
-
-
-def test_of_a_long_text_only_what_was_typed_is_sent_again() -> None:
-    sent, above, below = _Sent(), "first = 1\n" * 5000, "last = 2\n" * 5000
-    for typed in ("", "pri", "print"):
-        message = {"segments": [above + typed, below], "options": {"context": [below]}}
-        shortened = sent.shortened(message)
-    assert shortened["segments"] == [[len(above) + 3, "nt", 0], [len(below), "", 0]]
-    assert shortened["options"]["context"] == [[len(below), "", 0]]
+    assert request["context"] == []
 
 
 def test_a_worker_that_takes_a_dead_one_s_place_gets_whole_texts(
@@ -103,8 +77,8 @@ def test_a_worker_that_takes_a_dead_one_s_place_gets_whole_texts(
     engine = make_engine("--die-at-step", "1", "--die-once", str(tmp_path / "once"))
     segments = ("value = 1\n" * 1000, "\nother = 2" * 1000)
     with pytest.raises(EngineError):
-        list(engine.drafts(segments, ("",), FillOptions(), lambda: False))
-    list(engine.drafts(segments, ("",), FillOptions(), lambda: False))
+        list(engine.drafts(FillRequest(segments, ("",)), lambda: False))
+    list(engine.drafts(FillRequest(segments, ("",)), lambda: False))
     assert [entry["segments"] for entry in log.entries("fill")] == [list(segments)] * 2
 
 
@@ -142,7 +116,7 @@ def test_cancelling_ends_the_fill_at_once_also_while_a_step_runs(
     assert time.monotonic() - started < 1.4, "the fill waited for the end of the step"
     log.await_entries("cancel")
     quick = ('# fake: {"step_delay": 0}\n', "")
-    list(engine.drafts(quick, PRESENT, FillOptions(steps=1), lambda: False))
+    list(engine.drafts(FillRequest(quick, PRESENT, FillOptions(steps=1)), lambda: False))
     assert [entry["step"] for entry in log.entries("step") if entry["id"] == 1] == [1]
 
 
@@ -161,18 +135,18 @@ def test_late_lines_of_a_cancelled_fill_are_ignored(make_engine: MakeEngine) -> 
     engine = make_engine("--deaf", "--step-delay", "0.05", "--text", "after_{last}")
     engine.load()
     stop = threading.Event()
-    drafts = engine.drafts(("old ", ""), PRESENT, FillOptions(steps=3), stop.is_set)
+    drafts = engine.drafts(FillRequest(("old ", ""), PRESENT, FillOptions(steps=3)), stop.is_set)
     next(drafts)
     stop.set()
     with pytest.raises(FillCancelled):
         next(drafts)
-    answers = list(engine.drafts(("new ", ""), PRESENT, FillOptions(steps=3), lambda: False))
+    answers = list(engine.drafts(FillRequest(("new ", ""), PRESENT, FillOptions(steps=3)), lambda: False))
     assert {draft.alternatives[0][0].text for draft in answers} == {"after_new"}
 
 
 def test_dropping_the_iterator_cancels_the_fill(make_engine: MakeEngine, log: WorkerLog) -> None:
     engine = make_engine("--step-delay", "0.1")
-    drafts = engine.drafts(SEGMENTS, PRESENT, FillOptions(steps=50), lambda: False)
+    drafts = engine.drafts(FillRequest(SEGMENTS, PRESENT, FillOptions(steps=50)), lambda: False)
     next(drafts)
     drafts.close()  # type: ignore[attr-defined]
     log.await_entries("cancel")
@@ -305,7 +279,7 @@ class TestInProcess:
         errors.ModelError = type("ModelError", (Exception,), {})
         errors.Cancelled = type("Cancelled", (Exception,), {})
         worker: Any = types.ModuleType("dgemma_model.worker")
-        worker.FillService = FakeService
+        worker.load = load_fake
         package: Any = types.ModuleType("dgemma_model")
         package.errors, package.worker = errors, worker
         for module in (package, errors, worker):
@@ -315,7 +289,7 @@ class TestInProcess:
     def test_drafts_come_from_the_model_package(self, model_package: Any) -> None:
         engine = InProcessEngine("tiny", "cpu")
         assert engine.load().model == "tiny"
-        drafts = list(engine.drafts(SEGMENTS, PRESENT, FillOptions(steps=4), lambda: False))
+        drafts = list(engine.drafts(FillRequest(SEGMENTS, PRESENT, FillOptions(steps=4)), lambda: False))
         assert drafts[-1].alternatives[0][0].text == "x =  4"
 
     def test_errors_of_the_model_package_become_engine_errors(self, model_package: Any) -> None:
@@ -326,7 +300,7 @@ class TestInProcess:
     def test_a_cancelled_fill_says_so(self, model_package: Any) -> None:
         engine = InProcessEngine()
         with pytest.raises(FillCancelled):
-            list(engine.drafts(SEGMENTS, PRESENT, FillOptions(), lambda: True))
+            list(engine.drafts(FillRequest(SEGMENTS, PRESENT, FillOptions()), lambda: True))
 
     def test_a_missing_package_is_one_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "dgemma_model.errors", None)
@@ -334,35 +308,27 @@ class TestInProcess:
             InProcessEngine().load()
 
 
-class FakeService:
-    """What FillService promises, without a model."""
+class FakeFiller:
+    """What a filler promises, without a model."""
 
     def __init__(self, model: str | None) -> None:
-        self.info = {"name": "local", "model": model, "parameters": 1, "device": "cpu", "dtype": "float32"}
+        self.info = EngineInfo("local", str(model), 1, "cpu", "float32")
 
-    @classmethod
-    def load(cls, model: str | None, device: str) -> FakeService:
-        from dgemma_model.errors import ModelError
-
-        if model == "missing":
-            raise ModelError("There is no such model.")
-        return cls(model)
-
-    def fill(self, request: dict[str, Any], cancelled: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    def drafts(self, request: FillRequest, cancelled: Callable[[], bool]) -> Iterator[Draft]:
         from dgemma_model.errors import Cancelled
 
         if cancelled():
             raise Cancelled
-        text = f"{request['segments'][0]} {request['options']['steps']}"
-        fills = [{"text": text, "confidence": 1.0, "complete": True, "slots": []}]
-        yield {
-            "step": 1,
-            "final": True,
-            "alternatives": [fills],
-            "encoded_tokens": 0,
-            "prompt_tokens": 0,
-            "milliseconds": 0.0,
-        }
+        text = f"{request.segments[0]} {request.options.steps}"
+        yield Draft(1, True, ((Fill(text, 1.0),),), 0, 0, 0.0)
+
+
+def load_fake(model: str | None, device: str) -> FakeFiller:
+    from dgemma_model.errors import ModelError
+
+    if model == "missing":
+        raise ModelError("There is no such model.")
+    return FakeFiller(model)
 
 
 def test_nothing_here_imports_torch() -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from dgemma_lsp.cli import edit, textfile
 from dgemma_lsp.cli.spans import parse_spans
-from dgemma_lsp.engines.base import Fill, FillOptions
 from dgemma_lsp.fill import pipeline
 from dgemma_lsp.text.masked import MaskedDocument, RegionError
+from dgemma_model.protocol import Fill, FillOptions
 from tests.fakes import FakeEngine
 
 PIECES = [

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dgemma_lsp.engines.base import EngineError, Fill, FillCancelled, FillOptions
+from dgemma_lsp.engines.base import EngineError, FillCancelled
 from dgemma_lsp.fill import pipeline
 from dgemma_lsp.fill.pipeline import Gate, Outcome, outcome
 from dgemma_lsp.fill.polish import Rejection
 from dgemma_lsp.text.edits import GuaranteeBroken
 from dgemma_lsp.text.masked import MaskedDocument, Region
+from dgemma_model.protocol import ContextPiece, Fill, FillOptions
 from tests.fakes import FakeEngine, draft_of, masked
 
 
@@ -34,6 +35,15 @@ def test_the_engine_sees_lf_only() -> None:
     run(masked("a\r\n«b\r»\rc«d\n»e\r\n"), FakeEngine([["x", "y"]]))
     list(pipeline.drafts(masked("a\r\n«b\r»\rc\r\n"), engine, FillOptions(), never))
     assert (engine.requests[0].segments, engine.requests[0].present) == (("a\n", "\nc\n"), ("b\n",))
+
+
+def test_an_engine_is_told_what_is_known_of_the_document() -> None:
+    engine, context = FakeEngine(), (ContextPiece("def other(): ...", "other.py"),)
+    document = replace(masked("a «b» c", "lua", "here.lua", "be brief"), context=context)
+    list(pipeline.drafts(document, engine, FillOptions(), never))
+    (request,) = engine.requests
+    assert (request.language, request.path, request.instruction) == ("lua", "here.lua", "be brief")
+    assert request.context == context
 
 
 def test_options_reach_the_engine() -> None:

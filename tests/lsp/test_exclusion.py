@@ -109,7 +109,7 @@ ASKING = "def check(file):\n    password = read_password(file)\n    x = \n"
 def context_of(client: Client, log: WorkerLog) -> list[str]:
     uri = client.open(ASKING, "file:///src/asking.py")
     assert client.complete(uri, 2, 8)
-    context: list[str] = log.entries("fill")[-1]["options"]["context"]
+    context = [piece["text"] for piece in log.entries("fill")[-1]["context"]]
     return context
 
 

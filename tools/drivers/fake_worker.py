@@ -1,4 +1,4 @@
-"""A worker that speaks the lines of dgemma_model.worker without a model: it answers what its arguments say.
+"""A worker that speaks the lines of dgemma_model.pipe without a model: it answers what its arguments say.
 
 ``python fake_worker.py --text value --step-delay 0.1 --log FILE``; every argument has a default. A document may say
 otherwise for its own fills, in a line like ``# fake: {"text": "x", "error": null}``. With ``--log`` each thing that the
@@ -16,10 +16,27 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dgemma_model.received import Received
+from dgemma_model.pipe import Receiver, answer_line
+from dgemma_model.protocol import (
+    Answer,
+    Cancel,
+    Draft,
+    EngineInfo,
+    Error,
+    Failed,
+    Fill,
+    FillRequest,
+    Hint,
+    Hints,
+    ProofreadRequest,
+    Ready,
+    Slot,
+    WasCancelled,
+)
 
 FAKE_WORKER = Path(__file__)
 
@@ -75,7 +92,9 @@ class FakeWorker:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.given = self.args = args
-        self.requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.requests: queue.SimpleQueue[tuple[int, FillRequest | ProofreadRequest | Error]] = (
+            queue.SimpleQueue()
+        )
         self.cancelled: set[int] = set()
 
     def serve(self) -> None:
@@ -85,48 +104,43 @@ class FakeWorker:
         if self.args.die_at_step == 0:
             self.die()
         if self.args.fail:
-            self.say({"event": "failed", "message": self.args.fail})
+            self.say(Failed(self.args.fail))
             return
         self.log("ready")
-        info = {
-            "name": "local",
-            "model": self.args.model or "fake",
-            "parameters": 1000,
-            "device": self.args.device,
-            "dtype": "float32",
-        }
-        self.say({"event": "ready", "info": info})
+        self.say(Ready(EngineInfo("local", self.args.model or "fake", 1000, self.args.device, "float32")))
         while True:
-            request = self.requests.get()
-            (self.proofread if request["method"] == "proofread" else self.fill)(request)
+            match self.requests.get():
+                case (identifier, FillRequest() as request):
+                    self.fill(identifier, request)
+                case (identifier, ProofreadRequest() as request):
+                    self.proofread(identifier, request)
+                case (identifier, Error() as error):
+                    self.say(error, identifier)
 
-    def proofread(self, request: dict[str, Any]) -> None:
+    def proofread(self, identifier: int, request: ProofreadRequest) -> None:
         """Every word that begins with wrong_ had better begin with right_."""
-        self.log("proofread", **request)
-        for done, (start, end) in enumerate(request["spans"], 1):
-            if request["id"] in self.cancelled:
-                self.say({"id": request["id"], "event": "cancelled"})
+        self.log("proofread", id=identifier, **asdict(request))
+        for done, (start, end) in enumerate(request.spans, 1):
+            if identifier in self.cancelled:
+                self.say(WasCancelled(), identifier)
                 return
             time.sleep(self.args.step_delay)
-            hints = [
-                [start + word.start(), start + word.end(), f"right_{word[1]}", self.args.confidence]
-                for word in re.finditer(r"\bwrong_(\w+)", request["text"][start:end])
-                if not any(a <= start + word.start() < b for a, b in request["quiet"])
-            ]
-            final = done == len(request["spans"])
-            answer = {"event": "hints", "done": done, "final": final, "hints": hints}
-            self.say({"id": request["id"], **answer})
+            hints = (
+                Hint(start + word.start(), start + word.end(), f"right_{word[1]}", self.args.confidence)
+                for word in re.finditer(r"\bwrong_(\w+)", request.text[start:end])
+                if not any(a <= start + word.start() < b for a, b in request.quiet)
+            )
+            self.say(Hints(done, done == len(request.spans), tuple(hints)), identifier)
 
     def listen(self) -> None:
-        received = Received()
+        receiver = Receiver()
         for line in sys.stdin:
-            message = json.loads(line)
-            if message["method"] != "cancel":
-                received.restore(message)
-                self.requests.put(message)
+            identifier, request = receiver.read(line)
+            if isinstance(request, Cancel):
+                self.log("cancel", id=identifier)
+                self.cancelled.add(identifier)
             else:
-                self.log("cancel", id=message["id"])
-                self.cancelled.add(message["id"])
+                self.requests.put((identifier, request))
         if self.args.deaf:
             time.sleep(3600)
         try:
@@ -134,48 +148,37 @@ class FakeWorker:
         finally:  # a test that has ended has taken its folder along
             os._exit(0)
 
-    def obey(self, request: dict[str, Any]) -> argparse.Namespace:
+    def obey(self, request: FillRequest) -> argparse.Namespace:
         """The arguments, with what the document says of its own fills."""
-        said = re.search(r"# fake: (\{.*\})", "".join(request["segments"]))
+        said = re.search(r"# fake: (\{.*\})", "".join(request.segments))
         return argparse.Namespace(**{**vars(self.given), **(json.loads(said[1]) if said else {})})
 
-    def fill(self, request: dict[str, Any]) -> None:
+    def fill(self, identifier: int, request: FillRequest) -> None:
         self.args = self.obey(request)
-        self.log("fill", **request)
+        self.log("fill", id=identifier, **asdict(request))
         started = time.perf_counter()
-        steps = self.args.steps or request["options"]["steps"]
+        steps = self.args.steps or request.options.steps
         for step in range(1, steps + 1):
-            if request["id"] in self.cancelled and not self.args.deaf:
-                self.say({"id": request["id"], "event": "cancelled"})
+            if identifier in self.cancelled and not self.args.deaf:
+                self.say(WasCancelled(), identifier)
                 return
             if self.args.error:
-                self.say({"id": request["id"], "event": "error", "message": self.args.error})
+                self.say(Error(self.args.error), identifier)
                 return
             if step == self.args.die_at_step:
                 self.die()
-            self.log("step", id=request["id"], step=step)
+            self.log("step", id=identifier, step=step)
             time.sleep(self.args.step_delay)
-            self.say(self.draft(request, step, step == steps, time.perf_counter() - started))
+            self.say(self.draft(request, step, step == steps, time.perf_counter() - started), identifier)
 
-    def draft(self, request: dict[str, Any], step: int, final: bool, seconds: float) -> dict[str, Any]:
-        return {
-            "id": request["id"],
-            "event": "draft",
-            "step": step,
-            "final": final,
-            "alternatives": [self.fills(request, rank) for rank in range(request["options"]["alternatives"])],
-            "encoded_tokens": 3,
-            "prompt_tokens": sum(map(len, request["segments"])),
-            "milliseconds": 1000 * seconds,
-        }
+    def draft(self, request: FillRequest, step: int, final: bool, seconds: float) -> Draft:
+        alternatives = tuple(self.fills(request, rank) for rank in range(request.options.alternatives))
+        return Draft(step, final, alternatives, 3, sum(map(len, request.segments)), 1000 * seconds)
 
-    def fills(self, request: dict[str, Any], rank: int) -> list[dict[str, Any]]:
+    def fills(self, request: FillRequest, rank: int) -> tuple[Fill, ...]:
         confidence = self.args.confidence * 0.9**rank
-        texts = [self.text(segment, number, rank) for number, segment in enumerate(request["segments"][:-1])]
-        return [
-            {"text": text, "confidence": confidence, "complete": True, "slots": [[text, confidence, True]]}
-            for text in texts
-        ]
+        texts = [self.text(segment, number, rank) for number, segment in enumerate(request.segments[:-1])]
+        return tuple(Fill(text, confidence, True, (Slot(text, confidence, True),)) for text in texts)
 
     def text(self, before: str, number: int, rank: int) -> str:
         words = re.findall(r"\w+", before) or [""]
@@ -195,10 +198,10 @@ class FakeWorker:
             os.kill(os.getpid(), signal.SIGKILL)
         os._exit(3)
 
-    def say(self, message: dict[str, Any]) -> None:
+    def say(self, answer: Answer, identifier: int | None = None) -> None:
         if self.args.garbage:
             print("Loading weights: 100%", flush=True)
-        print(json.dumps(message), flush=True)
+        print(answer_line(answer, identifier), end="", flush=True)
 
     def log(self, event: str, **details: Any) -> None:
         if self.args.log:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dgemma_lsp.engines.base import Cancelled, Draft, EngineError, EngineInfo, FillCancelled, FillOptions
+from dgemma_lsp.engines.base import Cancelled, EngineError, FillCancelled
 from dgemma_lsp.fill.pipeline import Gate, Outcome
 from dgemma_lsp.lsp.session import Session, Superseded, Urgency
 from dgemma_lsp.lsp.status import State, Status
 from dgemma_lsp.text.masked import MaskedDocument
+from dgemma_model.protocol import Draft, EngineInfo, FillOptions, FillRequest
 from tests.fakes import FakeEngine, draft_of, masked
 
 pytestmark = pytest.mark.timeout(20)
@@ -43,13 +44,12 @@ class GatedEngine:
         self.loading.wait(10)
         return EngineInfo("gated", "none", 0, "cpu", "none")
 
-    def drafts(
-        self, segments: tuple[str, ...], present: tuple[str, ...], options: FillOptions, cancelled: Cancelled
-    ) -> Iterator[Draft]:
-        self.begun.append(segments[0])
+    def drafts(self, request: FillRequest, cancelled: Cancelled) -> Iterator[Draft]:
+        before = request.segments[0]
+        self.begun.append(before)
         while not cancelled():
-            if segments[0] in self.allowed:
-                yield draft_of([segments[0]])
+            if before in self.allowed:
+                yield draft_of([before])
                 return
             time.sleep(0.002)
         self.stopped += 1
