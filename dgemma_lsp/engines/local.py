@@ -22,6 +22,8 @@ from dgemma_lsp.engines.worker_process import (
     turn,
     worker_command,
 )
+from dgemma_model.errors import Cancelled as ModelCancelled
+from dgemma_model.errors import ModelError
 from dgemma_model.protocol import Draft, EngineInfo, FillRequest, Hint, Hints, ProofreadRequest
 
 if TYPE_CHECKING:
@@ -165,15 +167,11 @@ class InProcessEngine:
 def _model_errors() -> Iterator[None]:
     """The errors of the model package as those of an engine."""
     try:
-        from dgemma_model.errors import Cancelled as ModelCancelled
-        from dgemma_model.errors import ModelError
-
-        try:
-            yield
-        except ModelCancelled:
-            raise FillCancelled from None
-        except ModelError as error:
-            raise EngineError(str(error)) from error
+        yield
+    except ModelCancelled:
+        raise FillCancelled from None
+    except ModelError as error:
+        raise EngineError(str(error)) from error
     except ImportError as missing:
         raise EngineError(f"The model package cannot be imported: {missing}.") from missing
 

@@ -18,6 +18,7 @@ import pytest
 from dgemma_lsp.engines.base import EngineError, FillCancelled
 from dgemma_lsp.engines.local import InProcessEngine, LocalEngine
 from dgemma_lsp.engines.worker_process import worker_command
+from dgemma_model.errors import Cancelled, ModelError
 from dgemma_model.protocol import Draft, EngineInfo, Fill, FillOptions, FillRequest
 from tools.drivers.fake_worker import FAKE_WORKER, WorkerLog
 
@@ -273,37 +274,30 @@ time.sleep(60)
 
 class TestInProcess:
     @pytest.fixture
-    def model_package(self, monkeypatch: pytest.MonkeyPatch) -> Any:
-        """A package that looks like dgemma_model, and answers what its ``answer`` says."""
-        errors: Any = types.ModuleType("dgemma_model.errors")
-        errors.ModelError = type("ModelError", (Exception,), {})
-        errors.Cancelled = type("Cancelled", (Exception,), {})
+    def model_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A model package whose worker has no model."""
         worker: Any = types.ModuleType("dgemma_model.worker")
         worker.load = load_fake
-        package: Any = types.ModuleType("dgemma_model")
-        package.errors, package.worker = errors, worker
-        for module in (package, errors, worker):
-            monkeypatch.setitem(sys.modules, module.__name__, module)
-        return package
+        monkeypatch.setitem(sys.modules, worker.__name__, worker)
 
-    def test_drafts_come_from_the_model_package(self, model_package: Any) -> None:
+    def test_drafts_come_from_the_model_package(self, model_package: None) -> None:
         engine = InProcessEngine("tiny", "cpu")
         assert engine.load().model == "tiny"
         drafts = list(engine.drafts(FillRequest(SEGMENTS, PRESENT, FillOptions(steps=4)), lambda: False))
         assert drafts[-1].alternatives[0][0].text == "x =  4"
 
-    def test_errors_of_the_model_package_become_engine_errors(self, model_package: Any) -> None:
+    def test_errors_of_the_model_package_become_engine_errors(self, model_package: None) -> None:
         engine = InProcessEngine("missing", "cpu")
         with pytest.raises(EngineError, match=r"^There is no such model\.$"):
             engine.load()
 
-    def test_a_cancelled_fill_says_so(self, model_package: Any) -> None:
+    def test_a_cancelled_fill_says_so(self, model_package: None) -> None:
         engine = InProcessEngine()
         with pytest.raises(FillCancelled):
             list(engine.drafts(FillRequest(SEGMENTS, PRESENT, FillOptions()), lambda: True))
 
     def test_a_missing_package_is_one_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "dgemma_model.errors", None)
+        monkeypatch.setitem(sys.modules, "dgemma_model.worker", None)
         with pytest.raises(EngineError, match="cannot be imported"):
             InProcessEngine().load()
 
@@ -315,8 +309,6 @@ class FakeFiller:
         self.info = EngineInfo("local", str(model), 1, "cpu", "float32")
 
     def drafts(self, request: FillRequest, cancelled: Callable[[], bool]) -> Iterator[Draft]:
-        from dgemma_model.errors import Cancelled
-
         if cancelled():
             raise Cancelled
         text = f"{request.segments[0]} {request.options.steps}"
@@ -324,8 +316,6 @@ class FakeFiller:
 
 
 def load_fake(model: str | None, device: str) -> FakeFiller:
-    from dgemma_model.errors import ModelError
-
     if model == "missing":
         raise ModelError("There is no such model.")
     return FakeFiller(model)
