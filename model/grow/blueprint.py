@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from dgemma_model.errors import ModelError
 from dgemma_model.grow.plain import PlainConfig
 from dgemma_model.grow.source import Json, Special
 from dgemma_model.grow.tensorfile import Float32
@@ -54,8 +55,16 @@ class Blueprint:
 
     @classmethod
     def fit(cls, plain: PlainConfig, embedding: Float32) -> Blueprint:
-        """The growth whose embeddings are closest to unit size."""
+        """The growth whose embeddings are closest to unit size.
+
+        Raises:
+            ModelError: the embedding has no size, or one that is no number.
+        """
         size = math.sqrt(float(np.square(embedding, dtype=np.float64).mean()))
+        if not 0 < size < math.inf:
+            raise ModelError(
+                "The embedding is zero or holds numbers that are not finite; the source is damaged."
+            )
         return cls(plain, -round(math.log2(size * math.sqrt(plain.hidden))))
 
     @property

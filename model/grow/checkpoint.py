@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -103,17 +104,17 @@ def write_packed(folder: Path, network: PlainNetwork, blueprint: Blueprint, card
         ModelError: the folder holds something, there is no room, or the network cannot be packed.
     """
     plan = list(_sharded(list(_stored(network)), bits))
-    prepare(folder, sum(size for shard in plan for _, size in shard))
     extra = {
         "plain": _plain_json(network.config),
         "growth": {"exponent": blueprint.exponent},
         "storage": {"matrices": int(bits), "embeddings": 8, "group": GROUP},
     }
-    write_card(folder, stock_config(blueprint, card.special, card.mask) | extra, card)
-    for index, shard in enumerate(plan, 1):
-        path = folder / f"packed-{index:05}-of-{len(plan):05}.safetensors"
-        parts = [part for slot, _ in shard for part in _packed(network, slot, bits)]
-        tensorfile.write(path, parts, aligned=True)
+    with filling(folder, sum(size for shard in plan for _, size in shard)):
+        write_card(folder, stock_config(blueprint, card.special, card.mask) | extra, card)
+        for index, shard in enumerate(plan, 1):
+            path = folder / f"packed-{index:05}-of-{len(plan):05}.safetensors"
+            parts = [part for slot, _ in shard for part in _packed(network, slot, bits)]
+            tensorfile.write(path, parts, aligned=True)
 
 
 def write_card(folder: Path, config: Json, card: Card) -> None:
@@ -128,12 +129,23 @@ def write_card(folder: Path, config: Json, card: Card) -> None:
         (folder / name).write_text(text, "utf-8")
 
 
-def prepare(folder: Path, size: int) -> None:
-    """Make the folder.
+@contextmanager
+def filling(folder: Path, size: int) -> Iterator[None]:
+    """Make the folder; what was written into it is removed if that ends in an error.
 
     Raises:
         ModelError: it holds something, cannot be made, or its disk has less room than ``size`` bytes.
     """
+    _make(folder, size)
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir():
+            path.unlink()
+        raise
+
+
+def _make(folder: Path, size: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(folder.iterdir())

@@ -7,20 +7,19 @@ of the growth is lost.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dgemma_model.errors import ModelError
 from dgemma_model.grow import tensorfile
 from dgemma_model.grow.blueprint import Blueprint, stock_config
-from dgemma_model.grow.checkpoint import Card, Packed, prepare, write_card
+from dgemma_model.grow.checkpoint import Card, Packed, filling, write_card
 from dgemma_model.grow.grow import Precision, StockTensor, stock_tensors
 from dgemma_model.grow.plain import PlainNetwork
 from dgemma_model.grow.source import Json
-from dgemma_model.grow.tensorfile import Array
+from dgemma_model.grow.tensorfile import Array, Float32
 
 _SHARD = 2_000_000_000
 """Bytes of tensors in a file, at most, unless a single one is larger."""
@@ -44,19 +43,29 @@ def write_stock(folder: Path, network: PlainNetwork, blueprint: Blueprint, card:
     """
     config = stock_config(blueprint, card.special, card.mask)
     tensors = [*stock_tensors(network, blueprint), *_vision(config)]
-    shards = list(_sharded(tensors))
-    prepare(folder, sum(map(_bytes, tensors)))
-    write_card(folder, config, card)
-    index: dict[str, str] = {}
-    for number, shard in enumerate(shards, 1):
-        name = (
-            f"model-{number:05}-of-{len(shards):05}.safetensors" if len(shards) > 1 else "model.safetensors"
-        )
-        tensorfile.write(folder / name, ((tensor.name, _stored(tensor)) for tensor in shard), aligned=False)
-        index |= {tensor.name: name for tensor in shard}
-    if len(shards) > 1:
-        total = {"metadata": {"total_size": sum(map(_bytes, tensors))}, "weight_map": index}
-        (folder / "model.safetensors.index.json").write_text(json.dumps(total, indent=2) + "\n", "utf-8")
+    shards = _named(list(_sharded(tensors)))
+    with filling(folder, sum(map(_bytes, tensors))):
+        write_card(folder, config, card)
+        for name, shard in shards.items():
+            tensorfile.write(
+                folder / name, ((tensor.name, _stored(tensor)) for tensor in shard), aligned=False
+            )
+        if len(shards) > 1:
+            _write_index(folder, shards)
+
+
+def _named(shards: Sequence[list[StockTensor]]) -> dict[str, list[StockTensor]]:
+    """Files by the names that transformers looks for."""
+    if len(shards) == 1:
+        return {"model.safetensors": shards[0]}
+    return {f"model-{i:05}-of-{len(shards):05}.safetensors": shard for i, shard in enumerate(shards, 1)}
+
+
+def _write_index(folder: Path, shards: Mapping[str, list[StockTensor]]) -> None:
+    tensors = {tensor.name: file for file, shard in shards.items() for tensor in shard}
+    size = sum(_bytes(tensor) for shard in shards.values() for tensor in shard)
+    index = {"metadata": {"total_size": size}, "weight_map": tensors}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", "utf-8")
 
 
 def _stored(tensor: StockTensor) -> Array:
@@ -88,7 +97,7 @@ def _vision(config: Json) -> Iterator[StockTensor]:
         yield StockTensor(name, shape, Precision.HALF, _zeros(shape))
 
 
-def _zeros(shape: tuple[int, ...]) -> Any:
+def _zeros(shape: tuple[int, ...]) -> Callable[[], Float32]:
     return lambda: np.zeros(shape, np.float32)
 
 

@@ -89,7 +89,10 @@ def _parse(data: mmap.mmap) -> Iterator[tuple[str, _Entry]]:
     length = int.from_bytes(data[:8], "little")
     if not 2 <= length <= len(data) - 8:
         raise ValueError("its header does not fit")
-    for name, fields in json.loads(data[8 : 8 + length]).items():
+    header = json.loads(data[8 : 8 + length])
+    if not isinstance(header, dict):
+        raise TypeError("its header is no object")
+    for name, fields in header.items():
         if name != "__metadata__":
             dtype, shape = _DTYPES[fields["dtype"]], tuple(map(int, fields["shape"]))
             entry = _Entry(dtype, shape, 8 + length + int(fields["data_offsets"][0]))

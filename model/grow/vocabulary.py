@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -95,27 +96,28 @@ def most_useful(tokenizer: Json, size: int, ranking: Iterable[int]) -> Ids:
     """The ids of a vocabulary of ``size`` tokens, `<mask>` among them.
 
     Args:
-        ranking: ids, the most useful first; taken with what they are merged from while there is room.
+        ranking: ids, the most useful first; taken with what they are merged from while there is room. What is not
+            ranked follows in the order of the tokenizer's own merges.
 
     Raises:
-        ModelError: the size does not hold the tokens that none can do without, or all tokens are fewer.
+        ModelError: the size does not hold the tokens that none can do without, or there are not so many.
     """
-    merges = Merges(tokenizer)
+    merges, everyone = Merges(tokenizer), everything(tokenizer)
     kept, room = merges.needed(), size - 1
+    if room > len(everyone):
+        raise ModelError(
+            f"The model has only {len(everyone)} tokens; leave out --vocabulary to keep them all."
+        )
     if room < len(kept):
         raise ModelError(
             f"A vocabulary needs at least {len(kept) + 1} tokens here; --vocabulary {size} is too small."
         )
-    for token in ranking:
+    for token in chain(ranking, everyone.tolist()):
         if len(kept) == room:
             break
         more = merges.missing(token, kept)
         if len(kept) + len(more) <= room:
             kept |= more
-    if len(kept) < room:
-        raise ModelError(
-            f"The texts hold only {len(kept)} different tokens; choose a --vocabulary of at most that."
-        )
     return np.array(sorted(kept))
 
 

@@ -89,7 +89,7 @@ def stock(folder: Path) -> DiffusionGemmaForBlockDiffusion:
     loaded, report = DiffusionGemmaForBlockDiffusion.from_pretrained(
         folder, dtype=torch.float32, output_loading_info=True
     )
-    assert not report["missing_keys"] and not report["unexpected_keys"]
+    assert (report["missing_keys"], report["unexpected_keys"]) == (set(), set())
     loaded.eval()
     return loaded
 

@@ -10,6 +10,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from dgemma_model.grow import command
+from dgemma_model.grow import export as export_module
 from dgemma_model.grow.checkpoint import Card, Packed
 from dgemma_model.grow.export import export, write_stock
 from dgemma_model.grow.plain import PlainConfig, PlainNetwork, expert_tensors
@@ -71,6 +72,18 @@ def test_the_encoder_computes_the_same_logits(model: PreTrainedModel, tmp_path: 
     with torch.no_grad():
         expected = model(ids).logits[..., :kept]
     assert difference(encoder_logits(stock(out), ids)[..., :kept], expected) < EXACT
+
+
+def test_a_model_in_several_files_is_loaded_as_one(
+    grown: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(grown, tmp_path / "whole")
+    monkeypatch.setattr(export_module, "_SHARD", 200_000)
+    export(grown, tmp_path / "parts")
+    assert len(list((tmp_path / "parts").glob("model-*.safetensors"))) > 3
+    ids = ids_below(300, rows=1, tokens=5)
+    whole, parts = (encoder_logits(stock(tmp_path / name), ids) for name in ("whole", "parts"))
+    assert torch.equal(whole, parts)
 
 
 def test_a_trimmed_vocabulary_keeps_the_logits_of_its_tokens(tmp_path: Path) -> None:
@@ -190,7 +203,8 @@ class _WithExperts:
         self.config: PlainConfig = network.config
         random = np.random.default_rng(5)
         self._experts = {
-            slot.name: random.normal(0, 0.3, slot.shape).astype(np.float32) for slot in expert_tensors(self.config)
+            slot.name: random.normal(0, 0.3, slot.shape).astype(np.float32)
+            for slot in expert_tensors(self.config)
         }
 
     def tensor(self, name: str) -> Float32:
@@ -207,7 +221,9 @@ def _plain_model(packed: Packed) -> PreTrainedModel:
     """
     model = qwen2(tie_word_embeddings=True, vocab_size=packed.config.vocabulary)
     names = foreign_names(packed.config)
-    weights = {foreign: torch.from_numpy(packed.tensor(own)) for own, foreign in names.items() if packed.has(own)}
+    weights = {
+        foreign: torch.from_numpy(packed.tensor(own)) for own, foreign in names.items() if packed.has(own)
+    }
     rounded = {name: w.bfloat16().float() if w.ndim > 1 else w for name, w in weights.items()}
     model.load_state_dict(rounded | {"lm_head.weight": rounded["model.embed_tokens.weight"]})
     return model
