@@ -6,7 +6,7 @@ crosses a pipe. This module knows nothing of torch, files or processes, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -282,8 +282,8 @@ Answer = Ready | Failed | Draft | Hints | WasCancelled | Error
 # Texts
 
 
-def unchanged_ends(before: str, after: str) -> tuple[int, int]:
-    """How many characters two texts have in common at their beginnings, and how many more at their ends."""
+def unchanged_ends(before: Sequence[object], after: Sequence[object]) -> tuple[int, int]:
+    """How many items two texts, or lists, have in common at their beginnings, and how many more at their ends."""
     most = min(len(before), len(after))
     head = _longest(most, lambda low, high: before[low:high] == after[low:high])
     behind, here = len(before), len(after)

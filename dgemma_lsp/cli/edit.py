@@ -20,7 +20,7 @@ from dgemma_lsp.cli.edit_arguments import Command, UsageError
 from dgemma_lsp.cli.exit_status import ExitStatus
 from dgemma_lsp.engines.base import Cancelled, Engine, EngineError, FillCancelled
 from dgemma_lsp.fill import pipeline
-from dgemma_lsp.text import edits
+from dgemma_lsp.text.guarantee import GuaranteeBroken, apply_fills
 from dgemma_lsp.text.masked import MaskedDocument, RegionError
 from dgemma_model.protocol import Draft, EngineInfo
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None, engine_factory: EngineFactory | None
         return _run(edit_arguments.parse(argv), engine_factory or _local_engine)
     except (UsageError, RegionError, textfile.FileError) as error:
         return _fail(ExitStatus.WRONG_USE, error)
-    except (EngineError, edits.GuaranteeBroken) as error:
+    except (EngineError, GuaranteeBroken) as error:
         return _fail(ExitStatus.ENGINE_FAILED, error)
     except (KeyboardInterrupt, FillCancelled):
         return _fail(ExitStatus.INTERRUPTED, "Interrupted.")
@@ -58,7 +58,7 @@ def _run(command: Command, engine_factory: EngineFactory) -> int:
     if (best := outcome.best) is None:
         _print(printed_refusal(answer))
         return _fail(ExitStatus.NOT_CONFIDENT, outcome.candidates[0].reason)
-    text = edits.apply_fills(document, best.texts)
+    text = apply_fills(document, best.texts)
     filled = file.encode(text)
     if command.write and command.path is not None:
         textfile.write(command.path, file, text)

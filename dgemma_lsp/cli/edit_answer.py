@@ -34,7 +34,7 @@ from dgemma_lsp.cli import spans
 from dgemma_lsp.cli.edit_arguments import STDIN, Command, Output
 from dgemma_lsp.cli.textfile import TextFile
 from dgemma_lsp.fill.pipeline import Candidate, Outcome
-from dgemma_lsp.text import edits
+from dgemma_lsp.text.diff import unified_diff
 from dgemma_lsp.text.masked import MaskedDocument
 from dgemma_model.protocol import EngineInfo
 
@@ -69,7 +69,7 @@ def printed(answer: Answer, filled: bytes) -> bytes:
     """
     match answer.command.output:
         case Output.DIFF:
-            return edits.unified_diff(answer.file.raw, filled, _diff_path(answer.command.name))
+            return unified_diff(answer.file.raw, filled, _diff_path(answer.command.name))
         case Output.TEXT:
             return filled
         case Output.JSON:

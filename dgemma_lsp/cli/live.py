@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
-from dgemma_lsp.fill.polish import to_lf
+from dgemma_lsp.text.line_breaks import to_lf
 from dgemma_lsp.text.masked import MaskedDocument
 from dgemma_model.protocol import Draft, Fill
 

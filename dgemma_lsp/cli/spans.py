@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dgemma_lsp.cli.textfile import TextFile
-from dgemma_lsp.text.lines import LINE_BREAK
+from dgemma_lsp.text.line_breaks import LINE_BREAK
 from dgemma_lsp.text.masked import Region, RegionError
 
 _FORMS: Mapping[str, tuple[int, int]] = {

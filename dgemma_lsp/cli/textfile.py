@@ -14,12 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dgemma_lsp.text.line_breaks import LINE_BREAK
 from dgemma_lsp.text.masked import RegionError
 
 MAX_BYTES = 5_000_000
 PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyw"})
 
-_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LINE_BREAK = re.compile(LINE_BREAK.pattern.encode())
 # As in PEP 263: the first two lines, the second only when the first says nothing but a comment.
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _BLANK = re.compile(rb"^[ \t\f]*(?:#.*)?$")
@@ -222,7 +223,7 @@ def _is_python(name: str) -> bool:
 
 
 def _declared_encoding(body: bytes, name: str) -> str:
-    for line in _LINE_END.split(body[:10_000], maxsplit=2)[:2]:
+    for line in _LINE_BREAK.split(body[:10_000], maxsplit=2)[:2]:
         if declaration := _CODING.match(line):
             return _supported_encoding(declaration[1].decode("ascii", "replace"), name)
         if not _BLANK.match(line):

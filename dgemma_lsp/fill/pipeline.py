@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from dgemma_lsp.engines.base import Cancelled, Engine, EngineError
-from dgemma_lsp.fill.polish import Rejection, polished, python_syntax_errors, to_lf
+from dgemma_lsp.fill.polish import Rejection, polished, python_syntax_errors
 from dgemma_lsp.text import languages
-from dgemma_lsp.text.edits import apply_fills, in_document_newlines
+from dgemma_lsp.text.guarantee import apply_fills
+from dgemma_lsp.text.line_breaks import in_document_newlines, to_lf
 from dgemma_lsp.text.masked import MaskedDocument, Region
 from dgemma_lsp.text.regions.single_line import stays_in_line
 from dgemma_lsp.text.source_code import SourceCode

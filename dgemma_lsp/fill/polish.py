@@ -12,6 +12,8 @@ from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING
 
+from dgemma_lsp.text.line_breaks import to_lf
+
 if TYPE_CHECKING:
     from tree_sitter import Language, Node
 
@@ -44,11 +46,6 @@ def polished(fill: str, before: str, present: str, after: str) -> str:
         return present
     trimmed = trim_line_ends(text, after)
     return without_overlap(before, trimmed, present, after)
-
-
-def to_lf(text: str) -> str:
-    """The text with each CRLF and CR as one LF."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def trim_line_ends(fill: str, after: str) -> str:

@@ -25,9 +25,10 @@ from lsprotocol.types import (
 )
 from pygls.uris import to_fs_path
 
-from dgemma_lsp.fill.polish import to_lf
+from dgemma_lsp.text.edit import Edit
 from dgemma_lsp.text.languages import language_id
-from dgemma_lsp.text.lines import Edit, Lines
+from dgemma_lsp.text.line_breaks import to_lf
+from dgemma_lsp.text.line_starts import LineStarts
 from dgemma_lsp.text.masked import Region
 
 MOST_EDITS = 500
@@ -131,8 +132,8 @@ class Snapshot:
         len(self._lines)
 
     @cached_property
-    def _lines(self) -> Lines:
-        return Lines(self.text)
+    def _lines(self) -> LineStarts:
+        return LineStarts(self.text)
 
     def _line_end(self, line: int) -> int:
         if line + 1 == len(self._lines):

@@ -35,7 +35,7 @@ from lsprotocol.types import (
 
 from dgemma_lsp.lsp.documents import Snapshot
 from dgemma_lsp.lsp.suggestions import Noted, Rest
-from dgemma_lsp.text.edits import apply_fills
+from dgemma_lsp.text.guarantee import apply_fills
 from dgemma_lsp.text.masked import MaskedDocument, Region
 from dgemma_lsp.text.regions.actions import Action
 from dgemma_lsp.text.regions.frame import Frame

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgemma_lsp.fill.polish import polished, python_syntax_errors, to_lf, trim_line_ends, without_overlap
+from dgemma_lsp.fill.polish import polished, python_syntax_errors, trim_line_ends, without_overlap
 
 # Each case: a sentence, the text with its region between « and », the raw fill, the text the region gets.
 OVERLAP = [
@@ -74,13 +74,6 @@ TRIMMED = [
 )
 def test_trim_line_ends(marked: str, fill: str, expected: str) -> None:
     assert trim_line_ends(fill, re.split("[«»]", marked)[2]) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "lf"), [("a\r\nb\rc\nd\n\r", "a\nb\nc\nd\n\n"), ("\r\r\n\n", "\n\n\n"), ("", "")]
-)
-def test_to_lf(text: str, lf: str) -> None:
-    assert to_lf(text) == lf
 
 
 def test_polishing_does_all_of_it() -> None:

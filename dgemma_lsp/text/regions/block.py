@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgemma_lsp.text.edits import in_document_newlines
+from dgemma_lsp.text.line_breaks import newline_at
 from dgemma_lsp.text.masked import Region
 from dgemma_lsp.text.regions.at_cursor import Answer, nodes_around, region_at
 from dgemma_lsp.text.regions.current_line import (
@@ -45,7 +45,7 @@ def on_lines_of_its_own(text: str, block: Region) -> Frame:
     begins = before.rstrip().endswith((":", "{")) and (is_blank(after) or closed)
     if block.start < block.end or not begins:
         return Frame(block)
-    newline, outer = in_document_newlines("\n", text, block), indentation(text, block.start)
+    newline, outer = newline_at(text, block), indentation(text, block.start)
     return Frame(block, newline + deeper(outer), newline + outer if closed else "")
 
 

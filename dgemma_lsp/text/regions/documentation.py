@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dgemma_lsp.text.edits import in_document_newlines
 from dgemma_lsp.text.languages import Documentation, Placement
+from dgemma_lsp.text.line_breaks import newline_at
 from dgemma_lsp.text.masked import Region
 from dgemma_lsp.text.regions.at_cursor import Answer, frames_at, nodes_around
 from dgemma_lsp.text.regions.block import body_of, statements_of
@@ -42,7 +42,7 @@ def _documented_in_body(
     excerpt: Excerpt, body: Node, cursor: int, documentation: Documentation
 ) -> tuple[Frame, Frame] | None:
     text, start = excerpt.text, Region(body.start, body.start)
-    new_line = in_document_newlines("\n", text, start) + _indentation_inside(text, body)
+    new_line = newline_at(text, start) + _indentation_inside(text, body)
     statements = body.named
     if statements and statements[0].kind in excerpt.language.strings:
         return _with_docstring(statements, body, new_line)
@@ -75,7 +75,7 @@ def _documented_above(
     above = len(text[:at].rstrip())
     if above and excerpt.is_in(above - 1, excerpt.language.comments):
         return None  # nobody can tell how much of that comment is documentation
-    new_line = in_document_newlines("\n", text, Region(at, at)) + indented
+    new_line = newline_at(text, Region(at, at)) + indented
     comment = Frame(Region(at, at), documentation.opening, documentation.closing + new_line)
     return comment, Frame(statements_of(text, body, cursor))
 

@@ -16,7 +16,7 @@ from lsprotocol.types import (
 )
 
 from dgemma_lsp.lsp.documents import Documents, Snapshot
-from dgemma_lsp.text.lines import Edit
+from dgemma_lsp.text.edit import Edit
 from dgemma_lsp.text.masked import Region
 
 pytestmark = pytest.mark.timeout(20)

@@ -10,7 +10,7 @@ from lsprotocol.types import ClientCapabilities, Position, PositionEncodingKind,
 from dgemma_lsp.lsp.documents import Snapshot
 from dgemma_lsp.lsp.suggestions import Rest
 from dgemma_lsp.lsp.to_lsp import Offer, Spot, inline_items, workspace_edit
-from dgemma_lsp.text.edits import GuaranteeBroken
+from dgemma_lsp.text.guarantee import GuaranteeBroken
 from dgemma_lsp.text.masked import MaskedDocument, Region
 from dgemma_lsp.text.regions.actions import Action
 from dgemma_lsp.text.regions.frame import Frame

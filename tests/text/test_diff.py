@@ -6,73 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgemma_lsp.text.edits import (
-    GuaranteeBroken,
-    apply_fills,
-    check_only_regions_changed,
-    in_document_newlines,
-    unified_diff,
-)
-from dgemma_lsp.text.masked import Region
-from tests.fakes import masked
+from dgemma_lsp.text.diff import unified_diff
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 needs_patch = pytest.mark.skipif(shutil.which("patch") is None, reason="needs patch")
-
-
-def test_fills_go_where_their_regions_are() -> None:
-    assert apply_fills(masked("a «b» c«» d"), ["BB", "!"]) == "a BB c! d"
-
-
-BROKEN = [
-    ("text before a region changed", "A x c y e", ["x", "y"]),
-    ("text between the regions changed", "a x C y e", ["x", "y"]),
-    ("text after the last region changed", "a x c y E", ["x", "y"]),
-    ("text was appended", "a x c y e!", ["x", "y"]),
-    ("text was cut off at the end", "a x c y ", ["x", "y"]),
-    ("a line ending changed", "a x c y e\r", ["x", "y"]),
-    ("a region holds something else than its fill", "a x c z e", ["x", "y"]),
-    ("fills are in the wrong order", "a x c y e", ["y", "x"]),
-    ("a fill is missing", "a x c d e", ["x"]),
-]
-
-
-@pytest.mark.parametrize(("after", "fills"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
-def test_the_guarantee_notices_when(after: str, fills: list[str]) -> None:
-    before = "a b c d e"
-    with pytest.raises(GuaranteeBroken):
-        check_only_regions_changed(before, [Region(2, 3), Region(6, 7)], after, fills)
-
-
-@given(st.text("ab\n"), st.text("ab\n", max_size=5), st.data())
-def test_the_guarantee_accepts_exactly_the_filled_text(text: str, fill: str, data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(text)))
-    region = Region(start, data.draw(st.integers(start, len(text))))
-    filled = text[: region.start] + fill + text[region.end :]
-    check_only_regions_changed(text, [region], filled, [fill])
-    other = data.draw(st.text("ab\n").filter(lambda other: other != filled))
-    with pytest.raises(GuaranteeBroken):
-        check_only_regions_changed(text, [region], other, [fill])
-
-
-NEWLINES = [
-    ("those in the region win", "a\nb«\r\n»c\n", "\r\n"),
-    ("else the last one before it", "a\nb\r\nc«»d\n", "\r\n"),
-    ("also when that is a lone CR", "a\nb\rc«»\n", "\r"),
-    ("also right in front of the region", "a\r\n«»b\n", "\r\n"),
-    ("else the first one after it", "a«»\rb\n", "\r"),
-    ("LF in a text of one line", "a«»b", "\n"),
-    ("a CRLF that the region cuts in two counts as two", "a\r«\nb»", "\n"),
-]
-
-
-@pytest.mark.parametrize(
-    ("marked", "newline"), [case[1:] for case in NEWLINES], ids=[case[0] for case in NEWLINES]
-)
-def test_newlines_of_a_fill(marked: str, newline: str) -> None:
-    document = masked(marked)
-    assert in_document_newlines("x\ny\n", document.text, document.regions[0]) == f"x{newline}y{newline}"
-
 
 DIFFS = [
     ("one line in a file of few", b"a\nb\nc\n", b"a\nB\nc\n"),
