@@ -1,4 +1,4 @@
-"""How far a long run has come, told on stderr: stdout is for results."""
+"""Messages about how far a long run has come; they go to stderr, as stdout is for results."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import sys
 
 
 def say(message: str) -> None:
-    """Write a line that is seen at once, even through a pipe."""
+    """Print a line, and flush it so that it is seen at once even through a pipe."""
     print(message, file=sys.stderr, flush=True)

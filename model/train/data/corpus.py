@@ -2,14 +2,13 @@
 
     python -m dgemma_model.train.data.corpus --out .cache/corpus
 
-``packages.toml`` names every package, its version, licence, archive hash and split. The archives are
-downloaded (once), checked, and never unpacked to disk or executed. What remains after the filters goes to
-``train.jsonl`` and ``held_out.jsonl``, one ``{"package", "path", "text"}`` a line; counts go to
-``summary.json``. The standard library of the running Python belongs to the train split.
+``packages.toml`` names every package with its version, licence, archive hash and split. The archives are downloaded
+once, checked, and neither unpacked to disk nor executed. What passes the filters goes to ``train.jsonl`` and
+``held_out.jsonl``, one ``{"package", "path", "text"}`` a line; counts go to ``summary.json``. The standard library of
+the running Python belongs to the train split.
 
-A held-out package is held out whole. Vendored copies are dropped everywhere, and so is a train file that has ten
-lines of code in a row in common with held-out code, or is nearly the same as a held-out file, so that an evaluation
-never asks for text seen in training. Code of benchmarks is dropped: HumanEval, MBPP and what is made from them.
+A package is held out as a whole. A train file is dropped when ten of its lines in a row are held-out code, or when it
+is nearly the same as a held-out file, so that an evaluation never asks for text that was seen in training.
 
 This module knows nothing of tokens.
 """
@@ -29,7 +28,6 @@ from dgemma_model.train.data.archives import fetch, read_archive, read_standard_
 from dgemma_model.train.data.duplicates import Deduplicator
 from dgemma_model.train.data.filters import (
     Drop,
-    Source,
     cap_packages,
     cap_tests,
     decode,
@@ -37,6 +35,7 @@ from dgemma_model.train.data.filters import (
     reason_to_drop,
 )
 from dgemma_model.train.data.packages import PACKAGES_TOML, CorpusError, Package, Split, parse_packages
+from dgemma_model.train.data.sources import Source, write_sources
 from dgemma_model.train.progress import say
 
 STANDARD_LIBRARY = "python-standard-library"
@@ -45,9 +44,13 @@ STANDARD_LIBRARY = "python-standard-library"
 def select(
     files: Iterable[tuple[str, str, bytes]], deduplicator: Deduplicator, seed: int, dropped: Counter[Drop]
 ) -> list[Source]:
-    """The fit files of (package, path, contents), deduplicated, capped and shuffled by the seed.
+    """Choose the files that are fit, without duplicates, capped, and shuffled with the seed.
 
-    ``dropped`` counts what was left out, by reason; vendored files are passed over uncounted.
+    Args:
+        files: package, path and contents of each.
+        deduplicator: remembers what is chosen.
+        seed: for the shuffling.
+        dropped: counts what is left out, by reason; vendored files are skipped and not counted.
     """
     kept = []
     for package, path, contents in files:
@@ -68,7 +71,7 @@ def select(
 def read_split(
     packages: Iterable[Package], archives: dict[str, Path], split: Split
 ) -> Iterator[tuple[str, str, bytes]]:
-    """The (package, path, contents) of every Python file of a split."""
+    """Yield package, path and contents of every Python file of a split."""
     if split is Split.TRAIN:
         say("reading the standard library")
         for path, contents in read_standard_library(Path(sysconfig.get_paths()["stdlib"])):
@@ -80,18 +83,8 @@ def read_split(
                 yield package.name, path, contents
 
 
-def write_jsonl(path: Path, sources: Iterable[Source]) -> None:
-    """Write beside the target and rename: a reader sees the whole file or none."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="\n") as file:
-        for source in sources:
-            row = {"package": source.package, "path": source.path, "text": source.text}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    part.replace(path)
-
-
 def summarise(sources: list[Source], dropped: Counter[Drop]) -> dict[str, object]:
-    """Counts of one split: files, bytes, those of tests, bytes by package, and what was dropped and why."""
+    """Count a split's files and bytes, those of tests, those of each package, and what was dropped and why."""
     by_package: Counter[str] = Counter()
     for source in sources:
         by_package[source.package] += source.size
@@ -105,16 +98,23 @@ def summarise(sources: list[Source], dropped: Counter[Drop]) -> dict[str, object
 
 
 def build(packages: list[Package], out: Path, seed: int) -> dict[str, object]:
-    """Make the corpus in the folder ``out`` and return its summary; raises CorpusError."""
+    """Make the corpus in the folder ``out``, and return its summary.
+
+    Raises:
+        CorpusError: a package cannot be downloaded or read.
+    """
     archives = fetch(packages, out / "downloads")
     summary: dict[str, object] = {"seed": seed, "python": sys.version.split()[0]}
     held_out: list[Source] = []
-    for split in (Split.HELD_OUT, Split.TRAIN):  # held-out first: train is checked against it
+    for split in (
+        Split.HELD_OUT,
+        Split.TRAIN,
+    ):  # the held-out files first: the others are checked against them
         dropped: Counter[Drop] = Counter()
         # The held-out files stay those that earlier checkpoints were measured on.
         deduplicator = Deduplicator(held_out, minhash=split is Split.TRAIN)
         sources = select(read_split(packages, archives, split), deduplicator, seed, dropped)
-        write_jsonl(out / f"{split.value}.jsonl", sources)
+        write_sources(out / f"{split.value}.jsonl", sources)
         summary[split.value] = summarise(sources, dropped)
         say(f"{split.value}: {len(sources)} files, {sum(s.size for s in sources) / 1e6:.1f} MB")
         held_out = sources
@@ -123,13 +123,13 @@ def build(packages: list[Package], out: Path, seed: int) -> dict[str, object]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
+    """Run the command line, and return the exit status."""
     parser = argparse.ArgumentParser(
         "python -m dgemma_model.train.data.corpus", description="Make the corpus."
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the corpus, e.g. .cache/corpus")
     parser.add_argument("--packages", type=Path, default=PACKAGES_TOML, help="the table of packages")
-    parser.add_argument("--seed", type=int, default=0, help="of the shuffle (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the order (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
         build(parse_packages(options.packages.read_text(encoding="utf-8")), options.out, options.seed)

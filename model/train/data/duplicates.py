@@ -1,4 +1,4 @@
-"""Files that say what another file has said: copies, files that are nearly the same, and copies of held-out code."""
+"""Copies, near copies, and copies of held-out code: files that would teach the same thing twice, or the answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import numpy
 from numpy.typing import NDArray
 
-from dgemma_model.train.data.filters import Drop, Source
+from dgemma_model.train.data.filters import Drop
+from dgemma_model.train.data.sources import Source
 
 DUPLICATE_WINDOW, MAX_DUPLICATE_SHARE = 5, 0.70  # lines; share of a file's windows already seen
 LEAK_WINDOW = (
@@ -29,34 +30,36 @@ _FACTOR = numpy.uint64(0x9E3779B97F4A7C15)
 
 
 def code_lines(text: str) -> list[str]:
-    """The lines that can tell two files apart: stripped, with at least one letter."""
+    """Return the lines that can tell two files apart: stripped, and with at least one letter."""
     stripped = (line.strip() for line in text.splitlines())
     return [line for line in stripped if any(map(str.isalpha, line))]
 
 
 def line_windows(text: str, length: int, comments: bool = True) -> set[int]:
-    """A hash of each run of ``length`` code lines; a shorter file is one window.
+    """Hash each run of ``length`` code lines; a shorter file is a single run.
 
-    The hashes are the interpreter's: good within this process only, and never written down.
+    The hashes are the interpreter's own, so they are valid in this process only.
 
     Args:
-        comments: whether lines that are comments count; those of licences are the same everywhere.
+        text: the file.
+        length: the lines of a run.
+        comments: whether comments count as code; those of licences are the same everywhere.
     """
     lines = [line for line in code_lines(text) if comments or not line.startswith("#")]
     return {hash(tuple(lines[i : i + length])) for i in range(max(1, len(lines) - length + 1))}
 
 
 def share_in(windows: set[int], seen: set[int]) -> float:
-    """Which share of the windows is in ``seen``, 0.0 to 1.0."""
+    """Return the share of the windows that are in ``seen``, from 0.0 to 1.0."""
     return len(windows & seen) / len(windows)
 
 
 Signature = NDArray[numpy.uint64]
-"""Of a file [BANDS × ROWS]: the share of equal numbers in two of them estimates the files' similarity."""
+"""A file's numbers [BANDS × ROWS]; the share of equal numbers in two signatures estimates how similar the files are."""
 
 
 def sign(text: str) -> Signature:
-    """The MinHash signature (Broder, 1997) of a text's shingles of words and signs."""
+    """Compute the MinHash signature (Broder, 1997) of a text's shingles, which are made of words and signs."""
     words = [zlib.crc32(word.encode("utf-8", "replace")) for word in re.findall(r"\w+|[^\w\s]", text)]
     padded = numpy.array(words + [0] * max(0, SHINGLE - len(words)), dtype=numpy.uint64)
     shingles = numpy.zeros(len(padded) - SHINGLE + 1, dtype=numpy.uint64)
@@ -72,7 +75,7 @@ def sign(text: str) -> Signature:
 
 
 class SimilarFiles:
-    """Finds a file nearly the same as one seen before: those that agree in a band are compared."""
+    """Finds files nearly the same as one seen before; only files that agree in a band are compared."""
 
     def __init__(self) -> None:
         self._bands: dict[tuple[int, bytes], list[Signature]] = {}
@@ -83,7 +86,7 @@ class SimilarFiles:
             self._bands.setdefault(band, []).append(signature)
 
     def has(self, signature: Signature) -> bool:
-        """Whether a file like this one was added."""
+        """Tell whether a file like this one was added."""
         seen = (other for band in self._of(signature) for other in self._bands.get(band, ()))
         return any(numpy.mean(other == signature) > MAX_SIMILARITY for other in seen)
 
@@ -92,15 +95,15 @@ class SimilarFiles:
 
 
 class Deduplicator:
-    """Remembers the files it let pass, and says of each new one whether it repeats them.
+    """Remembers the files that it let pass, and says of each new one whether it repeats them.
 
-    Exact duplicates are equal but for whitespace. Near duplicates are found in two ways. MinHash finds a file that is
-    as a whole like another one. The 5-line windows, most of which were seen before in whichever files, are exact and
-    also find a file stitched together from several others, or a short one that is part of a long one.
+    Exact duplicates are equal apart from whitespace. Near duplicates are found in two ways. MinHash finds files that
+    are similar as a whole. Windows of five lines are compared exactly: when most of a file's windows have been seen, in
+    whatever files, it was stitched together from several others, or is part of a longer one.
     """
 
     def __init__(self, held_out: Iterable[Source] = (), minhash: bool = True) -> None:
-        """Begin with nothing but the held-out files; without ``minhash`` only the windows are compared."""
+        """Start with the held-out files only; without ``minhash`` nothing but the windows is compared."""
         self._texts: set[bytes] = set()
         self._windows: set[int] = set()
         self._similar = SimilarFiles() if minhash else None
@@ -111,7 +114,7 @@ class Deduplicator:
             self._held_out_files.add(sign(source.text))
 
     def check(self, text: str) -> Drop | None:
-        """The reason to drop the text, or None, and then it is remembered."""
+        """Return the reason to drop a text; None when there is none, and then the text is remembered."""
         digest = hashlib.sha256(" ".join(text.split()).encode()).digest()
         if digest in self._texts:
             return Drop.DUPLICATE

@@ -17,7 +17,7 @@ class CorpusError(Exception):
 
 
 class Split(enum.Enum):
-    """Which file a package's sources go to."""
+    """The corpus file that a package's sources go to."""
 
     TRAIN = "train"
     HELD_OUT = "held_out"
@@ -35,7 +35,7 @@ class Package:
 
 
 def licence_allowed(expression: str) -> bool:
-    """Whether the allowed licences alone meet the SPDX expression (AND before OR; no parentheses)."""
+    """Tell whether the allowed licences satisfy an SPDX expression of AND, which binds closer, and OR."""
     return any(
         all(term.strip() in ALLOWED_LICENCES for term in choice.split(" AND "))
         for choice in expression.split(" OR ")
@@ -43,7 +43,11 @@ def licence_allowed(expression: str) -> bool:
 
 
 def parse_packages(text: str) -> list[Package]:
-    """The rows of a packages.toml; raises CorpusError for a bad row or a licence that is not allowed."""
+    """Read the text of a packages.toml.
+
+    Raises:
+        CorpusError: a row is malformed, its licence is not allowed, or a package is named twice.
+    """
     try:
         rows = tomllib.loads(text)["package"]
         packages = [Package(**{**row, "split": Split(row["split"])}) for row in rows]

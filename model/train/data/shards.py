@@ -1,10 +1,10 @@
-"""The corpus in compressed pieces, for a machine that it has to be carried to.
+"""Split the corpus into compressed pieces, to carry it to another machine.
 
     python -m dgemma_model.train.data.shards pack .cache/corpus/train.jsonl .cache/shards
     python -m dgemma_model.train.data.shards unpack .cache/shards /tmp/train.jsonl
 
-Text, not tokens: regions are cut at characters, and other tokenizers can be tried. Each shard is a file of its own in
-the xz format with whole lines of the corpus, in its order: 283 MB of Python make five shards, 48 MB in all.
+The shards hold text and not tokens, because regions are cut at characters and other tokenizers may be tried. Each
+shard is an xz file with whole lines of the corpus, in their order: 283 MB of Python become five shards of 48 MB in all.
 """
 
 from __future__ import annotations
@@ -16,22 +16,26 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-TEXT_BYTES = 60_000_000  # of a shard, which then has about 10 MB
+from dgemma_model.train.progress import say
+
+TEXT_BYTES = 60_000_000  # of a shard before compression; about 10 MB after it
 SUFFIX = ".jsonl.xz"
 
 
 class ShardError(Exception):
-    """There is nothing to pack or unpack, or it is damaged; the message is for the user."""
+    """There is nothing to pack or unpack, or something is damaged; the message is for the user."""
 
 
 def pack(corpus: Path, folder: Path, text_bytes: int = TEXT_BYTES) -> list[Path]:
-    """Write a corpus file as shards; those that lie in the folder are replaced.
+    """Write a corpus file as shards, in place of those that are in the folder.
 
     Args:
-        text_bytes: of a shard before it is compressed; a single longer line is a shard of its own.
+        corpus: the file.
+        folder: where the shards go.
+        text_bytes: the size of a shard before it is compressed; a single longer line gets a shard of its own.
 
     Raises:
-        ShardError: the corpus cannot be read, or nothing written.
+        ShardError: the corpus cannot be read, or a shard cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,17 +45,17 @@ def pack(corpus: Path, folder: Path, text_bytes: int = TEXT_BYTES) -> list[Path]
         for number, text in enumerate(_pieces(corpus, text_bytes)):
             written.append(folder / f"{number:03}{SUFFIX}")
             written[-1].write_bytes(lzma.compress(text))
-            print(f"{written[-1]}: {len(text) / 1e6:.0f} MB of text", file=sys.stderr, flush=True)
+            say(f"{written[-1]}: {len(text) / 1e6:.0f} MB of text")
         return written
     except OSError as error:
         raise ShardError(f"The corpus {corpus} cannot be packed: {error}.") from error
 
 
 def unpack(folder: Path, corpus: Path) -> None:
-    """Write the corpus file that was packed, by way of a temporary one.
+    """Write the corpus file that was packed, first under another name.
 
     Raises:
-        ShardError: there are no shards, one is damaged, or nothing can be written.
+        ShardError: there are no shards, one is damaged, or the file cannot be written.
     """
     shards = sorted(folder.glob(f"*{SUFFIX}"))
     if not shards:
@@ -75,7 +79,7 @@ def _unpacked(shard: Path) -> bytes:
 
 
 def _pieces(corpus: Path, size: int) -> Iterator[bytes]:
-    """The file in runs of whole lines."""
+    """Yield the file in pieces of whole lines."""
     piece = bytearray()
     with corpus.open("rb") as lines:
         for line in lines:
@@ -88,7 +92,7 @@ def _pieces(corpus: Path, size: int) -> Iterator[bytes]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m dgemma_model.train.data.shards", description=__doc__)
     parser.add_argument("action", choices=("pack", "unpack"))
     parser.add_argument("source", type=Path, help="the corpus file, or the folder of its shards")

@@ -24,7 +24,7 @@ TEXT = "".join(f"def function_{n}(value):\n    return other_{n}(value) + {n}\n\n
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     for name in ("train", "held_out"):
-        lines = [json.dumps({"package": f"package{n}", "text": TEXT}) for n in range(3)]
+        lines = [json.dumps({"package": f"package{n}", "path": "x.py", "text": TEXT}) for n in range(3)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     return tmp_path
 

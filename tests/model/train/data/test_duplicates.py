@@ -6,7 +6,8 @@ import pytest
 
 from dgemma_model.train.data import duplicates
 from dgemma_model.train.data.duplicates import Deduplicator
-from dgemma_model.train.data.filters import Drop, Source
+from dgemma_model.train.data.filters import Drop
+from dgemma_model.train.data.sources import Source
 from tests.model.train.data.made_up import code
 
 

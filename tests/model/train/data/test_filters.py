@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from dgemma_model.train.data import filters
-from dgemma_model.train.data.filters import Drop, Source
+from dgemma_model.train.data.filters import Drop
+from dgemma_model.train.data.sources import Source
 from tests.model.train.data.made_up import code
 
 
@@ -53,21 +54,6 @@ def test_decoding_normalises_line_ends_and_refuses_what_is_not_utf8(
 )
 def test_vendored_code_is_recognised(path: str, vendored: bool) -> None:
     assert filters.is_vendored(path) is vendored
-
-
-@pytest.mark.parametrize(
-    ("path", "test"),
-    [
-        ("pkg/tests/util.py", True),
-        ("pkg/test_x.py", True),
-        ("pkg/x_test.py", True),
-        ("conftest.py", True),
-        ("pkg/testing.py", False),
-        ("pkg/contest.py", False),
-    ],
-)
-def test_tests_are_recognised(path: str, test: bool) -> None:
-    assert filters.is_test_path(path) is test
 
 
 @pytest.mark.parametrize(
