@@ -10,7 +10,6 @@ or, as when somebody changes the same thing all over a package, where a name sta
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -19,8 +18,9 @@ from pathlib import Path, PurePosixPath
 
 from dgemma_lsp.fill.context import BUDGET, Place, similar, within
 from dgemma_model.fill.infiller import FillOptions, Infiller
-from dgemma_model.layouts.infill import MaskedText
-from dgemma_model.train.evaluate.cases import Kind, draw
+from dgemma_model.train.data.sources import read_sources
+from dgemma_model.train.evaluate.cases import Case, Kind, draw
+from dgemma_model.train.evaluate.scores import last_draft
 
 TABS = 4
 
@@ -113,14 +113,13 @@ def edited(texts: Sequence[str], names: Set[str], rng: random.Random) -> list[st
 
 def packages(corpus: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    for line in corpus.read_text("utf-8").splitlines():
-        entry = json.loads(line)
-        found.setdefault(entry["package"], {})[entry["path"]] = entry["text"]
+    for source in read_sources(corpus):
+        found.setdefault(source.package, {})[source.path] = source.text
     return {name: files for name, files in found.items() if len(files) > TABS}
 
 
-def cases(corpus: Path, count: int) -> Iterator[tuple[MaskedText, str, Surrounding]]:
-    """Rests of lines, their truths, and what else there is; the packages take turns."""
+def cases(corpus: Path, count: int) -> Iterator[tuple[Case, Surrounding]]:
+    """Draw rests of lines, and what else is open around them; the packages take turns."""
     found, rng = packages(corpus), random.Random(0)
     paths = {name: {text: path for path, text in files.items()} for name, files in found.items()}
     drawn = draw({name: list(texts) for name, texts in paths.items()}, Kind.REST_OF_LINE, count)
@@ -131,13 +130,13 @@ def cases(corpus: Path, count: int) -> Iterator[tuple[MaskedText, str, Surroundi
         names = set(re.findall(r"[^\W\d]\w{2,}", truth))
         renamed, everywhere = (edited(texts, names, own) if names else [] for texts in (tabs, files))
         place = Place.at(segments[0] + segments[1], len(segments[0]))
-        yield case.masked, truth, Surrounding(place, tabs, edited(tabs, set(), own), renamed, everywhere)
+        yield case, Surrounding(place, tabs, edited(tabs, set(), own), renamed, everywhere)
 
 
-def exact(infiller: Infiller, masked: MaskedText, truth: str, context: tuple[str, ...]) -> bool:
-    options = FillOptions(single_line=True, context=context)
-    *_, final = infiller.drafts(masked, options, lambda: False)
-    return final.alternatives[0][0].text.rstrip() == truth.rstrip()
+def exact(infiller: Infiller, case: Case, context: tuple[str, ...]) -> bool:
+    """Tell whether the first answer is right with this context."""
+    fills = last_draft(infiller, case, FillOptions(context=context)).alternatives[0]
+    return all(case.right([fill.text for fill in fills]))
 
 
 def main() -> None:
@@ -149,10 +148,10 @@ def main() -> None:
     infiller = Infiller.load()
     hits = dict.fromkeys(SOURCES, 0)
     better, worse = dict.fromkeys(SOURCES, 0), dict.fromkeys(SOURCES, 0)
-    for masked, truth, around in cases(arguments.corpus, arguments.count):
+    for case, around in cases(arguments.corpus, arguments.count):
         alone = False
         for name, source in SOURCES.items():
-            hit = exact(infiller, masked, truth, source(around))
+            hit = exact(infiller, case, source(around))
             alone = hit if name == "nothing" else alone
             hits[name] += hit
             better[name] += hit and not alone

@@ -20,6 +20,7 @@ from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.layouts import infill
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train.evaluate.cases import Case, Kind, draw, read_files
+from dgemma_model.train.evaluate.scores import last_draft
 
 KINDS = (Kind.REST_OF_LINE, Kind.STATEMENT, Kind.EXPRESSION)
 _HEADERS = 96  # tokens that they may take
@@ -96,8 +97,8 @@ def measure(infiller: Infiller, case: Case, score: Score) -> None:
     truth = infiller.tokenizer.encode(healed.begun[0] + case.truths[0])
     prompt, opening, *_ = infiller.open(healed, case.kind.single_line)
     score.likely += infiller.writer.judge(prompt, opening, [truth])
-    *_, final = infiller.drafts(case.masked, FillOptions(single_line=case.kind.single_line), lambda: False)
-    score.right.append(final.alternatives[0][0].text.rstrip() == case.truths[0].rstrip())
+    fills = last_draft(infiller, case, FillOptions()).alternatives[0]
+    score.right.append(all(case.right([fill.text for fill in fills])))
 
 
 def rows(kind: Kind, scores: Mapping[str, Score]) -> Iterator[str]:

@@ -13,20 +13,20 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from bench.figures import described, this_machine
+from bench.processes import Stopwatch
 from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.network.checkpoint import BUNDLED
 from dgemma_model.train.evaluate.baselines import stop_in_time
 from dgemma_model.train.evaluate.cases import Case, Kind, draw, read_files
+from dgemma_model.train.evaluate.scores import last_draft
 
 KINDS = (Kind.REST_OF_LINE, Kind.MID_IDENTIFIER, Kind.EXPRESSION, Kind.ARGUMENT_LIST)
 PEERS = {"gemma": "Gemma-3-270M", "smollm2": "SmolLM2-135M"}
@@ -89,12 +89,11 @@ class Ours:
 
     def __call__(self, case: Case, seed: int) -> Answers:
         """The second fill counts: the prompt is in the cache, as it is for the others."""
-        options = replace(FillOptions(seed=seed), single_line=case.kind.single_line)
         for _ in range(2):
-            begun = time.perf_counter()
-            *_, draft = self._infiller.drafts(case.masked, options, lambda: False)
-            seconds = time.perf_counter() - begun
-        return {OURS: (draft.alternatives[0][0].text, 1000 * seconds)}
+            watch = Stopwatch()
+            draft = last_draft(self._infiller, case, FillOptions(seed=seed))
+            milliseconds = watch.milliseconds
+        return {OURS: (draft.alternatives[0][0].text, milliseconds)}
 
 
 def cut(answer: str, case: Case) -> str:
@@ -109,7 +108,7 @@ def compare(cases: Sequence[Case], answerers: Sequence[Any]) -> dict[str, dict[s
     for seed, case in enumerate(cases):
         for answerer in answerers:
             for name, (answer, milliseconds) in answerer(case, seed).items():
-                right.setdefault(name, []).append(answer.rstrip() == case.truths[0].rstrip())
+                right.setdefault(name, []).append(all(case.right([answer])))
                 times.setdefault(name, []).append(milliseconds)
         print(f"{case.kind} {seed + 1}/{len(cases)}", file=sys.stderr, end="\r", flush=True)
     return {

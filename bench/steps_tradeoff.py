@@ -21,8 +21,7 @@ from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.network.checkpoint import BUNDLED
 from dgemma_model.train.evaluate.cases import Case, Kind, read_files
 from dgemma_model.train.evaluate.cases import draw as draw_cases
-from dgemma_model.train.evaluate.evaluate import Score, measure
-from dgemma_model.train.evaluate.plots import MODEL
+from dgemma_model.train.evaluate.scores import MODEL, Score, measure
 
 STEPS = (1, 2, 3, 4, 6, 8)
 

@@ -31,6 +31,7 @@ from dgemma_model.network.prompt_cache import PromptCache
 from dgemma_model.network.runner import Prompt
 from dgemma_model.tokenizer import UndecodableTokens
 from dgemma_model.train.evaluate.cases import Case, Files, Kind, draw, read_files
+from dgemma_model.train.evaluate.scores import last_draft
 from dgemma_model.train.fit.mixture import compare
 from dgemma_model.train.memory import keep_freed_memory, settle
 from dgemma_model.train.recipe import Recipe, schedule
@@ -122,9 +123,9 @@ def score(folder: Path, files: Files) -> Result:
 
 
 def _filled(infiller: Infiller, case: Case) -> bool:
-    options = FillOptions(steps=_STEPS, single_line=case.kind.single_line)
-    *_, draft = infiller.drafts(case.masked, options, lambda: False)
-    return draft.alternatives[0][0].text.rstrip() == case.truths[0].rstrip()
+    options = FillOptions(steps=_STEPS)
+    fills = last_draft(infiller, case, options).alternatives[0]
+    return all(case.right([fill.text for fill in fills]))
 
 
 def encoder_bits(infiller: Infiller, cases: Sequence[Case]) -> float:
@@ -149,7 +150,7 @@ class Denoiser:
             *_, (text, first, steps) = self._fill(case)
             if index >= len(cases) - _TIMED:
                 milliseconds.append(1000 * (time.process_time() - begun) / steps)
-            exact.append(text.rstrip() == case.truths[0].rstrip())
+            exact.append(all(case.right([text])))
             losses += first
         return {
             "denoiser alone": round(statistics.fmean(exact), 4),

@@ -1,8 +1,7 @@
-"""What a model must beat: answers to the same cases without a network."""
+"""What a checkpoint must beat: answers to the same cases without a network."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,11 +9,12 @@ import numpy
 
 from dgemma_model.guess.line_copies import drafts
 from dgemma_model.tokenizer import Tokenizer
+from dgemma_model.train.data.sources import read_sources
 from dgemma_model.train.evaluate.cases import Answer, Case
 
 
 def baselines(tokenizer: Tokenizer, texts: Iterable[str]) -> Mapping[str, Answer]:
-    """All of them by name; the bigrams are counted in ``texts``."""
+    """Return all baselines by name; bigrams are counted in ``texts``."""
     return {
         "empty": empty,
         "most similar line": most_similar_line,
@@ -24,12 +24,12 @@ def baselines(tokenizer: Tokenizer, texts: Iterable[str]) -> Mapping[str, Answer
 
 
 def empty(case: Case) -> Sequence[str]:
-    """Nothing."""
+    """Answer nothing."""
     return [""] * len(case.spans)
 
 
 def most_similar_line(case: Case) -> Sequence[str]:
-    """The rest of that line of the file that begins most like the region's; the nearest one above wins."""
+    """Answer with the rest of the file's most similar line: the one that begins like the region's, nearest above it."""
     return [stop_in_time(_similar(case.text, start), case.text, end) for start, end in case.spans]
 
 
@@ -53,19 +53,19 @@ def _shared(first: str, second: str) -> int:
 
 
 def stop_in_time(answer: str, text: str, end: int) -> str:
-    """The answer up to what stands behind the region on its line, as drafts are cut too."""
+    """Cut an answer where the text behind the region begins, as the checkpoint's drafts are cut."""
     rest = text[end:].split("\n", 1)[0].strip()
     stop = answer.find(rest) if rest else -1
     return answer if stop < 0 else answer[:stop]
 
 
 def draft_alone(case: Case) -> Sequence[str]:
-    """What the document suggests, as it is: what the denoiser adds is the difference to this."""
+    """Answer with the draft that the document suggests; what the network adds is the difference from it."""
     return [found or "" for found in drafts(case.masked.segments)]
 
 
 class Bigrams:
-    """The likeliest next token after the last one, over and over, until the line ends."""
+    """Answers with the likeliest next token after the last one, again and again, until the line ends."""
 
     def __init__(self, tokenizer: Tokenizer, texts: Iterable[str]) -> None:
         size = tokenizer.vocab_size
@@ -79,7 +79,7 @@ class Bigrams:
         self._tokenizer = tokenizer
 
     def __call__(self, case: Case) -> Sequence[str]:
-        """The answer to each region."""
+        """Answer each region of a case."""
         return [stop_in_time(self._continue(case.text[:start]), case.text, end) for start, end in case.spans]
 
     def _continue(self, prefix: str) -> str:
@@ -94,12 +94,10 @@ class Bigrams:
 
 
 def corpus_texts(corpus: Path, megabytes: float) -> Iterator[str]:
-    """Training texts, in the file's (shuffled) order, up to an amount."""
+    """Yield training texts in the file's order, which is shuffled, until there are so many megabytes."""
     left = megabytes * 1e6
-    with corpus.open(encoding="utf-8") as lines:
-        for line in lines:
-            text = json.loads(line)["text"]
-            yield text
-            left -= len(text)
-            if left < 0:
-                return
+    for source in read_sources(corpus):
+        yield source.text
+        left -= len(source.text)
+        if left < 0:
+            return

@@ -1,7 +1,7 @@
-"""Whether a confidence means what it says, and a curve that makes it so. Pure functions on numbers.
+"""Measures whether a confidence means what it says, and fits the curve that makes it so. Pure functions on numbers.
 
-An answer that claims 70 % should be right in 7 of 10 cases. `fit` finds by isotonic regression how often answers of a
-confidence were right; the resulting `Curve` is applied to the confidence of one fill.
+Answers with a confidence of 70 % should be right in 7 of 10 cases. `fit` finds by isotonic regression how often answers
+of a confidence were right; the resulting `Curve` is applied to the confidence of one fill.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from dgemma_model.fill.confidence import Curve
 
 _BINS = 10
-_PRIOR = 2.0  # answers of average quality that each point of a curve starts with
+_PRIOR = 2.0  # answers of average quality that are added to each point of a curve
 _POINT = 40  # answers behind each point, at least, before neighbours are pooled
 _POINTS = 30
-_FEWEST = 5  # answers that a precision is believed of
+_FEWEST = 5  # answers from which a precision is estimated
 _CURVE_POINTS = 12
 _TINY = 1e-9
 
@@ -29,14 +29,14 @@ Array = NDArray[numpy.float64]
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Answers of about the same confidence: how many, their mean confidence, the share that was right."""
+    """Answers of about the same confidence: their number, their mean confidence, and the share that is right."""
 
     answers: float
     confidence: float
     right: float
 
     def pooled(self, other: Bin) -> Bin:
-        """Both as one."""
+        """Merge two bins."""
         both = self.answers + other.answers
         confidence = (self.answers * self.confidence + other.answers * other.confidence) / both
         return Bin(both, confidence, (self.answers * self.right + other.answers * other.right) / both)
@@ -44,7 +44,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What shows when answers below a threshold are held back: how many are left, and how many of them are right."""
+    """The effect of holding back answers below a threshold: the share that is left, and how much of it is right."""
 
     threshold: float
     coverage: float
@@ -52,9 +52,9 @@ class Point:
 
 
 def fit(confidences: Confidences, right: Right) -> Curve:
-    """Isotonic regression (pool adjacent violators) over bins, each pulled towards the average by a small prior.
+    """Fit a curve by isotonic regression (pool adjacent violators) over bins that a small prior pulls to the average.
 
-    Neighbours that would not rise become one point, so the curve rises strictly and keeps the order of the answers.
+    Neighbours that would not rise are merged, so the curve rises strictly and keeps the order of the answers.
     """
     average = float(numpy.mean(right))
     pooled: list[Bin] = []
@@ -68,7 +68,7 @@ def fit(confidences: Confidences, right: Right) -> Curve:
 
 
 def bins(confidences: Confidences, right: Right, count: int = _BINS) -> Iterator[Bin]:
-    """The answers in ``count`` bins of equal size, from unsure to sure; equal confidences are not torn apart."""
+    """Yield ``count`` bins of equal size, from unsure to sure; answers of equal confidence stay together."""
     sure, hits = _sorted(confidences, right)
     ends = {_after_equals(sure, round(len(sure) * (i + 1) / count)) for i in range(count)} - {0}
     start = 0
@@ -78,12 +78,12 @@ def bins(confidences: Confidences, right: Right, count: int = _BINS) -> Iterator
 
 
 def calibration_error(confidences: Confidences, right: Right) -> float:
-    """Expected calibration error: how far the confidence of ten equal bins is from the share that is right."""
+    """Compute the expected calibration error: how far confidences are from the share that is right, over ten bins."""
     return sum(b.answers * abs(b.confidence - b.right) for b in bins(confidences, right)) / len(right)
 
 
 def precision_and_coverage(confidences: Confidences, right: Right, count: int = _CURVE_POINTS) -> list[Point]:
-    """The trade of fewer answers for better ones, at ``count`` thresholds, from the surest answers to all."""
+    """Return ``count`` points of the trade of fewer answers for better ones, from the surest answers to all."""
     points = _points(confidences, right)
     shares = [(index + 1) / count for index in range(count)]
     chosen = [next(point for point in points if point.coverage >= share - _TINY) for share in shares]
@@ -91,7 +91,7 @@ def precision_and_coverage(confidences: Confidences, right: Right, count: int = 
 
 
 def coverage(confidences: Confidences, right: Right, precision: float) -> Point:
-    """The lowest threshold above which ``precision`` of the answers are right; nothing is covered where none is."""
+    """Find the lowest threshold above which ``precision`` of the answers are right; coverage is 0 if there is none."""
     fewest = _FEWEST / len(right) - _TINY
     points = _points(confidences, right)
     good = [point for point in points if point.coverage >= fewest and point.precision >= precision]
@@ -99,7 +99,7 @@ def coverage(confidences: Confidences, right: Right, precision: float) -> Point:
 
 
 def _points(confidences: Confidences, right: Right) -> list[Point]:
-    """The surest answer, the surest two, … to all of them, but where a threshold would part equals."""
+    """Return a point for the surest answer, the surest two, and so on, but none that would part equal confidences."""
     sure, hits = (values[::-1] for values in _sorted(confidences, right))
     shares = hits.cumsum() / numpy.arange(1, len(sure) + 1)
     ends = numpy.flatnonzero(numpy.append(sure[1:] < sure[:-1], True))

@@ -1,4 +1,4 @@
-"""The table of a model card, from the numbers of an evaluation. Pure functions on numbers and text."""
+"""Writes the table of a model card from the numbers of an evaluation. Pure functions on numbers and text."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dgemma_model.errors import ModelError
-from dgemma_model.train.evaluate import plots
+from dgemma_model.train.evaluate.scores import MODEL
 
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
-_ANSWERS = ("most similar line", "bigram back-off", "draft alone", plots.MODEL)
+_ANSWERS = ("most similar line", "bigram back-off", "draft alone", MODEL)
 _HEAD = (
     "",
     "regions",
@@ -23,12 +23,12 @@ _HEAD = (
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """Exact match / similarity of everybody, and what else is known of the model, a kind of region a row."""
+    """Write a row for each kind of region: exact match and similarity of everybody, then the rest about the model."""
     lines = [" | ".join(_HEAD), " | ".join(["---", *["---:"] * (len(_HEAD) - 1)])]
     for kind, numbers in report.items():
-        if plots.MODEL not in numbers:
+        if MODEL not in numbers:
             continue
-        model = numbers[plots.MODEL]
+        model = numbers[MODEL]
         answers = [f"{numbers[name]['exact']:.1%} / {numbers[name]['similarity']:.0%}" for name in _ANSWERS]
         shown = numbers["at 60 % precision"]["coverage"]
         error = numbers.get("calibrated error", numbers["calibration error"])
@@ -39,10 +39,10 @@ def table(report: Mapping[str, Any]) -> str:
 
 
 def renew(card: str, report: Mapping[str, Any]) -> str:
-    """The card with another table between its marks.
+    """Return the card with a new table between its marks.
 
     Raises:
-        ModelError: it has no such marks.
+        ModelError: the card has no such marks.
     """
     before, begin, others = card.partition(BEGIN)
     _, end, behind = others.partition(END)

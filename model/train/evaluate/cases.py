@@ -1,14 +1,12 @@
-"""Regions of held-out files to be filled, and what stood there: the same ones for every checkpoint.
+"""Cases: regions of held-out files, and what stood there. Every checkpoint is asked for the same ones.
 
-Drawn with a seed, as many from each package, so that a large package does not decide. Rests of lines and whole lines
-are cut as training cuts them; the other kinds stand where the syntax tree has a node of the kind around a random
-character, so that a long node is found more often than a short one, as by somebody who edits. This module knows
-nothing of models.
+They are drawn with a seed, equally many from each package, so that no large package decides the result. Rests of lines
+and whole lines are cut as in training. The other kinds are nodes of the syntax tree around a random character: long
+nodes are drawn more often than short ones, just as people edit them more often. This module knows nothing of models.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,12 +20,13 @@ from dgemma_model.errors import ModelError
 from dgemma_model.layouts.infill import MaskedText
 from dgemma_model.syntax.errors import PYTHON, count_errors
 from dgemma_model.train.data.examples import Cutter, Span
+from dgemma_model.train.data.sources import read_sources
 
 _LONGEST = 120  # characters of a truth; longer lines are rare and mostly prose
 _LONGEST_BLOCK = 300
 _SHORTEST_IDENTIFIER = 4
 _NEARBY = 60  # lines among which four regions lie
-_TRIES = 10_000  # for one case, before a package counts as one without such a region
+_TRIES = 10_000  # for one case; after them the package counts as one without such a region
 
 _EXPRESSIONS = frozenset(
     {"attribute", "await", "binary_operator", "boolean_operator", "call", "comparison_operator"}
@@ -47,7 +46,7 @@ Files = Mapping[str, Sequence[str]]
 
 
 class Kind(StrEnum):
-    """What is cut out."""
+    """The kind of text that is cut out."""
 
     REST_OF_LINE = "rest of line"
     WHOLE_LINE = "whole line"
@@ -61,13 +60,13 @@ class Kind(StrEnum):
 
     @property
     def single_line(self) -> bool:
-        """Whether an editor would ask for no more than the rest of a line."""
+        """Whether an editor would ask for a single line."""
         return self not in {Kind.STATEMENT, Kind.BLOCK}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Regions to fill, and what stood there."""
+    """A text with regions to fill; the text still has what stood there."""
 
     kind: Kind
     package: str
@@ -76,36 +75,44 @@ class Case:
 
     @property
     def truths(self) -> tuple[str, ...]:
-        """What stood in the regions."""
+        """The original text of each region."""
         return tuple(self.text[start:end] for start, end in self.spans)
 
     @property
     def masked(self) -> MaskedText:
-        """The regions, emptied."""
+        """The text with its regions emptied."""
         starts = [0, *(end for _, end in self.spans)]
         ends = [*(start for start, _ in self.spans), len(self.text)]
         segments = tuple(self.text[a:b] for a, b in zip(starts, ends, strict=True))
         return MaskedText(segments, ("",) * len(self.spans))
 
     def filled(self, fills: Sequence[str]) -> str:
-        """The text with these fills in its regions."""
+        """Return the text with these fills in its regions."""
         first, *others = self.masked.segments
         return first + "".join(fill + fixed for fill, fixed in zip(fills, others, strict=True))
 
+    def pairs(self, fills: Sequence[str]) -> list[tuple[str, str]]:
+        """Pair what stood in the regions with what fills them, both without white space at the end."""
+        return [(truth.rstrip(), fill.rstrip()) for truth, fill in zip(self.truths, fills, strict=True)]
+
+    def right(self, fills: Sequence[str]) -> tuple[bool, ...]:
+        """Tell of each fill whether it is what stood there; white space at the end does not count."""
+        return tuple(truth == fill for truth, fill in self.pairs(fills))
+
 
 Answer = Callable[[Case], Sequence[str]]
-"""Fills the regions of a case."""
+"""Returns a fill for each region of a case."""
 
 
 class Syntax:
-    """A Python text's syntax tree; offsets are in characters."""
+    """The syntax tree of a Python text; offsets count characters."""
 
     def __init__(self, text: str) -> None:
         self._text, self._data = text, text.encode("utf-8", "replace")
         self._root = Parser(PYTHON).parse(self._data).root_node
 
     def around(self, offset: int) -> Iterator[Node]:
-        """The nodes that hold a character, the innermost first."""
+        """Yield the nodes that contain a character, the innermost first."""
         at = len(self._text[:offset].encode("utf-8", "replace"))
         node = self._root.descendant_for_byte_range(at, at + 1)
         while node is not None:
@@ -113,33 +120,31 @@ class Syntax:
             node = node.parent
 
     def span(self, node: Node) -> Span:
-        """Where a node stands."""
+        """Return a node's start and end."""
         start = len(self._data[: node.start_byte].decode())
         return start, start + len(self._data[node.start_byte : node.end_byte].decode())
 
     def errors(self) -> int:
-        """How many places do not parse: ERROR and MISSING nodes."""
+        """Count the places that do not parse: ERROR and MISSING nodes."""
         return count_errors(self._root)
 
 
 def read_files(corpus: Path) -> Files:
-    """The texts of a corpus file."""
+    """Read the texts of a corpus file, by package."""
     files: dict[str, list[str]] = defaultdict(list)
-    with corpus.open(encoding="utf-8") as lines:
-        for line in lines:
-            entry = json.loads(line)
-            files[entry["package"]].append(entry["text"])
+    for source in read_sources(corpus):
+        files[source.package].append(source.text)
     return files
 
 
 def halves(files: Files) -> tuple[Files, Files]:
-    """Every other package, and the rest."""
+    """Split the files into those of every other package and the rest."""
     packages = sorted(files)
     return {name: files[name] for name in packages[::2]}, {name: files[name] for name in packages[1::2]}
 
 
 def draw(files: Files, kind: Kind, count: int, seed: int = 0) -> Iterator[Case]:
-    """``count`` cases of one kind, the packages taking turns.
+    """Draw ``count`` cases of one kind; the packages take turns.
 
     Raises:
         ModelError: a package has no region of this kind.
@@ -165,7 +170,7 @@ def _draw_one(
 
 
 class _CaseCutter:
-    """Chooses the regions of a case; nothing where the random place has none of the kind."""
+    """Cuts the regions of a case out of a text; returns none where a random place has none of the kind."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng, self._cutter = rng, Cutter(rng)
@@ -188,7 +193,7 @@ class _CaseCutter:
         return (self._cutter.rest_of_line(text, around),)
 
     def _whole_line(self, text: str, around: int) -> tuple[Span, ...]:
-        # The place in the line is drawn for nothing: earlier checkpoints were measured on what follows it.
+        # The place in the line is drawn but not used: earlier checkpoints were measured on the draws that follow.
         start, end = self._cutter.line(text, self._cutter.rest_of_line(text, around)[0])
         return ((_behind_indentation(text, start, end), end),)
 

@@ -1,21 +1,19 @@
 """Measure a checkpoint on held-out files: ``python -m dgemma_model.train.evaluate.evaluate``.
 
-Regions of nine kinds are drawn from whole packages that were never trained on (`cases`) and answered by the checkpoint
-and, in the same run, by what it must beat (`baselines`). ``--calibrate`` also fits a curve that turns the checkpoint's
-confidence into the share of fills that are right (`calibration`): on other cases of every other package, so that the
-packages left over show what the curve is worth.
+Regions of nine kinds are drawn from whole packages that were never used for training (`cases`). The checkpoint fills
+them, and in the same run so does what it must beat (`baselines`). ``--calibrate`` also fits a curve that turns the
+checkpoint's confidence into the share of fills that are right (`calibration`). The curve is fitted on other cases of
+every other package, so that the remaining packages show what it is worth.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
-import statistics
+import math
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +27,10 @@ from dgemma_model.train.evaluate import plots
 from dgemma_model.train.evaluate.baselines import baselines, corpus_texts
 from dgemma_model.train.evaluate.calibration import calibration_error, coverage, fit, precision_and_coverage
 from dgemma_model.train.evaluate.card import renew
-from dgemma_model.train.evaluate.cases import Answer, Case, Files, Kind, Syntax, draw, halves, read_files
+from dgemma_model.train.evaluate.cases import Files, Kind, draw, halves, read_files
+from dgemma_model.train.evaluate.scores import MODEL, Judged, Measured, judge, measure
 from dgemma_model.train.memory import keep_freed_memory
+from dgemma_model.train.progress import say
 
 _PRECISION = 0.6
 _SEED, _CALIBRATION_SEED = 0, 1
@@ -38,152 +38,23 @@ _SEED, _CALIBRATION_SEED = 0, 1
 Report = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How good the answers to one kind's cases are.
-
-    Attributes:
-        regions: how many; exact, similarity and length_error are means over them.
-        exact: share that is right, white space at the end aside.
-        similarity: difflib's ratio.
-        parses: share of the cases with no more syntax errors in the file than before the regions were cut.
-        length_error: characters too many or too few.
-        milliseconds: median of the cases.
-        steps: mean of the cases; of the denoiser.
-    """
-
-    regions: int
-    exact: float
-    similarity: float
-    parses: float
-    length_error: float
-    milliseconds: float
-    steps: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A case of the model: how sure it was of each region, and of which it was right to be."""
-
-    package: str
-    confidences: tuple[float, ...]
-    right: tuple[bool, ...]
-
-
-class Model:
-    """Answers by the checkpoint, with its confidence in each region."""
-
-    def __init__(self, infiller: Infiller, options: FillOptions) -> None:
-        self._infiller, self._options = infiller, options
-        self.steps: list[int] = []
-        self.confidences: list[tuple[float, ...]] = []
-
-    def __call__(self, case: Case) -> Sequence[str]:
-        """The answer to each region."""
-        options = replace(self._options, single_line=case.kind.single_line)
-        *_, draft = self._infiller.drafts(case.masked, options, lambda: False)
-        self.steps.append(draft.step)
-        self.confidences.append(tuple(fill.confidence for fill in draft.alternatives[0]))
-        return [fill.text for fill in draft.alternatives[0]]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One kind: everybody's scores, and the model's cases."""
-
-    kind: Kind
-    scores: Mapping[str, Score]
-    cases: Sequence[Judged]
-
-
-def measure(
-    infiller: Infiller,
-    options: FillOptions,
-    others: Mapping[str, Answer],
-    kind: Kind,
-    drawn: Sequence[Case],
-) -> Measured:
-    """The model and the others on the same cases."""
-    errors = [Syntax(case.text).errors() for case in drawn]
-    scores = {name: _score(drawn, errors, *_timed(answer, drawn)) for name, answer in others.items()}
-    model = Model(infiller, options)
-    answers, milliseconds = _timed(model, drawn)
-    steps = statistics.fmean(model.steps)
-    scores[plots.MODEL] = _score(drawn, errors, answers, milliseconds, steps)
-    return Measured(kind, scores, _judged(model, drawn, answers))
-
-
-def _timed(answer: Answer, drawn: Sequence[Case]) -> tuple[list[Sequence[str]], list[float]]:
-    answers, milliseconds = [], []
-    for case in drawn:
-        begun = time.perf_counter()
-        answers.append(answer(case))
-        milliseconds.append(1000 * (time.perf_counter() - begun))
-    return answers, milliseconds
-
-
-def _score(
-    drawn: Sequence[Case],
-    errors: Sequence[int],
-    answers: Sequence[Sequence[str]],
-    milliseconds: Sequence[float],
-    steps: float = 0.0,
-) -> Score:
-    pairs = [pair for case, fills in zip(drawn, answers, strict=True) for pair in _pairs(case, fills)]
-    parsed = [
-        Syntax(case.filled(fills)).errors() <= before
-        for case, fills, before in zip(drawn, answers, errors, strict=True)
-    ]
-    return Score(
-        regions=len(pairs),
-        exact=round(statistics.fmean(truth == answer for truth, answer in pairs), 4),
-        similarity=round(statistics.fmean(_similarity(truth, answer) for truth, answer in pairs), 4),
-        parses=round(statistics.fmean(parsed), 4),
-        length_error=round(statistics.fmean(abs(len(answer) - len(truth)) for truth, answer in pairs), 2),
-        milliseconds=round(statistics.median(milliseconds), 2),
-        steps=round(steps, 2),
-    )
-
-
-def _pairs(case: Case, fills: Sequence[str]) -> list[tuple[str, str]]:
-    return [(truth.rstrip(), fill.rstrip()) for truth, fill in zip(case.truths, fills, strict=True)]
-
-
-def _similarity(truth: str, answer: str) -> float:
-    return difflib.SequenceMatcher(None, truth, answer, autojunk=False).ratio()
-
-
-def _judged(model: Model, drawn: Sequence[Case], answers: Sequence[Sequence[str]]) -> list[Judged]:
-    return [
-        Judged(case.package, confidences, tuple(truth == answer for truth, answer in _pairs(case, fills)))
-        for case, fills, confidences in zip(drawn, answers, model.confidences, strict=True)
-    ]
-
-
 Claims = tuple[list[float], list[bool]]
-"""Confidences, and whether each was right to be high."""
+"""Confidences, and for each whether the answer was right."""
 
 
 def of_fills(cases: Iterable[Judged], curve: Callable[[float], float] = float) -> Claims:
-    """Each fill by itself."""
+    """Take each fill by itself."""
     pairs = [pair for case in cases for pair in zip(case.confidences, case.right, strict=True)]
     return [curve(confidence) for confidence, _ in pairs], [right for _, right in pairs]
 
 
 def of_cases(cases: Sequence[Judged], curve: Callable[[float], float] = float) -> Claims:
-    """Each case as a whole: the product of its fills' confidences, as `Infiller` ranks them; right where all are."""
-    return [_product(map(curve, case.confidences)) for case in cases], [all(case.right) for case in cases]
-
-
-def _product(confidences: Iterable[float]) -> float:
-    joint = 1.0
-    for confidence in confidences:
-        joint *= confidence
-    return joint
+    """Take each case as a whole: its confidence is the product of its fills', as `Infiller` ranks them."""
+    return [math.prod(map(curve, case.confidences)) for case in cases], [all(case.right) for case in cases]
 
 
 def summarize(measured: Measured, curve: Curve | None) -> Report:
-    """One kind, for metrics.json."""
+    """Write down one kind, for metrics.json."""
     claims = of_cases(measured.cases)
     errors = {"calibration error": round(calibration_error(*claims), 4)}
     if curve:
@@ -203,13 +74,12 @@ def _rounded(point: Any) -> dict[str, float]:
 def calibrate(
     infiller: Infiller, options: FillOptions, files: Files, kinds: Sequence[Kind], count: int
 ) -> Curve:
-    """The curve of the fills of all kinds together; whoever asks for a fill does not say which kind it is."""
+    """Fit one curve for the fills of all kinds, because whoever asks for a fill does not say which kind it is."""
     judged: list[Judged] = []
     for kind in kinds:
-        drawn = list(draw(files, kind, count, _CALIBRATION_SEED))
-        model = Model(infiller, options)
-        judged += _judged(model, drawn, [model(case) for case in drawn])
-        print(f"calibration, {kind}: {len(drawn)} cases", file=sys.stderr, flush=True)
+        cases = list(draw(files, kind, count, _CALIBRATION_SEED))
+        judged += judge(infiller, options, cases)
+        say(f"calibration, {kind}: {len(cases)} cases")
     return fit(*of_fills(judged))
 
 
@@ -232,7 +102,7 @@ def _calibration(cases: Sequence[Judged], curve: Curve | None) -> Report:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     arguments = _parser().parse_args(argv)
     try:
         _run(arguments)
@@ -280,7 +150,7 @@ def _kind(option: str) -> Kind:
 
 def _run(arguments: argparse.Namespace) -> None:
     if arguments.plots:
-        plots.require_matplotlib()  # before the long part, not after it
+        plots.require_matplotlib()  # fails before the long part, and not after it
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     infiller, options = Infiller.load(arguments.model, calibrated=False), FillOptions(steps=arguments.steps)
@@ -301,7 +171,7 @@ def _run(arguments: argparse.Namespace) -> None:
         measured.append(
             measure(infiller, options, others, kind, list(draw(files, kind, arguments.count, _SEED)))
         )
-        print(f"{kind}: {measured[-1].scores[plots.MODEL]}", file=sys.stderr, flush=True)
+        say(f"{kind}: {measured[-1].scores[MODEL]}")
     report = _report(measured, curve, seen)
     _write(report, arguments.out)
     if arguments.card:
@@ -325,7 +195,7 @@ def _write(report: Report, out: Path | None) -> None:
 
 
 def _draw(measured: Sequence[Measured], curve: Curve | None, seen: Files, folder: Path) -> None:
-    """Both plots; a curve is shown on the packages that it was not fitted on."""
+    """Draw both plots; a curve is shown on the packages that it was not fitted on."""
     folder.mkdir(parents=True, exist_ok=True)
     every = [case for kind in measured for case in kind.cases]
     cases = [case for case in every if not curve or case.package not in seen]

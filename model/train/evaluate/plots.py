@@ -1,6 +1,6 @@
-"""Plots of an evaluation, as small PNGs.
+"""Draws an evaluation as small PNGs.
 
-Matplotlib is imported when something is drawn; preparing the data does without it.
+Matplotlib is imported only when something is drawn; preparing the data does not need it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from typing import Any
 
 from dgemma_model.errors import ModelError
 from dgemma_model.train.evaluate.calibration import Bin, bins
-
-MODEL = "model"
+from dgemma_model.train.evaluate.scores import MODEL
 
 _COLOURS = ("#2f5d7c", "#8fb3c9", "#c9a66b", "#b7b7a4", "#d8d8d8")  # the model's first
 _GREY = "#9a9a9a"
 _INCH = 100  # pixels
 _WIDTH = 8.0
-_THICKNESS = 0.8  # of a kind's bars together
+_THICKNESS = 0.8  # of all bars of a kind together
 
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """One name's bars: how far each reaches, and its place from the top."""
+    """The bars of one name: their places from the top, and how far they reach."""
 
     name: str
     places: tuple[float, ...]
@@ -34,13 +33,13 @@ class Bars:
 
 
 def require_matplotlib() -> None:
-    """Raise a `ModelError` where it is not installed."""
+    """Raise a `ModelError` when Matplotlib is not installed."""
     if find_spec("matplotlib") is None:
         raise ModelError("Plots need matplotlib; install it with pip install -e '.[train]'.")
 
 
 def grouped_bars(values: Mapping[str, Mapping[str, float]]) -> list[Bars]:
-    """Bars of values by kind and name, the model's first; a baseline that is 0 everywhere has none."""
+    """Turn values by kind and name into bars, the model's first; a baseline that is 0 everywhere gets none."""
     names = {name: any(row[name] for row in values.values()) for row in values.values() for name in row}
     shown = [name for name, reached in names.items() if reached or name == MODEL]
     ordered = sorted(shown, key=lambda name: name != MODEL)
@@ -56,12 +55,12 @@ def grouped_bars(values: Mapping[str, Mapping[str, float]]) -> list[Bars]:
 
 
 def reliability(claims: Mapping[str, tuple[Sequence[float], Sequence[bool]]]) -> dict[str, list[Bin]]:
-    """For each name, confidence against the share that is right, in ten bins of equal size."""
+    """Put the claims of each name into ten bins of equal size."""
     return {name: list(bins(confidences, right)) for name, (confidences, right) in claims.items()}
 
 
 def draw_exact(values: Mapping[str, Mapping[str, float]], path: Path) -> None:
-    """Exact match of each kind, the model beside the baselines."""
+    """Draw the exact match for each kind, the model beside the baselines."""
     figure, axes = _figure(2.0 + 0.75 * len(values))
     bars = grouped_bars(values)
     for each, colour in zip(bars, _COLOURS, strict=False):
@@ -76,7 +75,7 @@ def draw_exact(values: Mapping[str, Mapping[str, float]], path: Path) -> None:
 
 
 def draw_reliability(claims: Mapping[str, tuple[Sequence[float], Sequence[bool]]], path: Path) -> None:
-    """How often fills are right that claim a confidence; the diagonal would be perfect."""
+    """Draw how often fills of a confidence are right; a perfect confidence would follow the diagonal."""
     figure, axes = _figure(6.0)
     axes.plot([0, 100], [0, 100], color=_GREY, linewidth=1, linestyle="--", label="perfect")
     for (name, points), colour in zip(reliability(claims).items(), (_COLOURS[2], _COLOURS[0]), strict=False):
@@ -90,7 +89,7 @@ def draw_reliability(claims: Mapping[str, tuple[Sequence[float], Sequence[bool]]
 
 
 def _figure(height: float) -> tuple[Any, Any]:
-    """A figure of its own and not one of pyplot's, which keeps state and may want a display."""
+    """Make a figure without pyplot, which keeps state and may want a display."""
     require_matplotlib()
     figure = import_module("matplotlib.figure").Figure((_WIDTH, height), dpi=_INCH, layout="constrained")
     axes = figure.add_subplot()

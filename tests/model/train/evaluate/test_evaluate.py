@@ -14,14 +14,8 @@ from dgemma_model.fill.infiller import Draft, Fill, FillOptions, Infiller
 from dgemma_model.layouts.infill import MaskedText
 from dgemma_model.train.evaluate import evaluate, plots
 from dgemma_model.train.evaluate.cases import Case, Kind, draw
-from dgemma_model.train.evaluate.evaluate import (
-    Judged,
-    main,
-    measure,
-    of_cases,
-    of_fills,
-    summarize_calibration,
-)
+from dgemma_model.train.evaluate.evaluate import main, of_cases, of_fills, summarize_calibration
+from dgemma_model.train.evaluate.scores import Judged, Measured, measure
 from tests.model.tiny import infiller
 from tests.model.train.evaluate.held_out import PACKAGES, write
 
@@ -44,7 +38,7 @@ def answering(cases: list[Case], answer: Callable[[str], str]) -> Parrot:
     return Parrot({case.masked.segments: tuple(map(answer, case.truths)) for case in cases})
 
 
-def measured(answer: Callable[[str], str], kind: Kind = Kind.REST_OF_LINE) -> evaluate.Measured:
+def measured(answer: Callable[[str], str], kind: Kind = Kind.REST_OF_LINE) -> Measured:
     cases = list(draw(PACKAGES, kind, 6))
     return measure(answering(cases, answer), FillOptions(), {"truth": lambda c: c.truths}, kind, cases)
 
