@@ -18,6 +18,7 @@ from dgemma_lsp.text.languages import languages
 from dgemma_lsp.text.surroundings import headers
 from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.layouts import infill
+from dgemma_model.syntax.statements import Borders
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train.evaluate.cases import Case, Kind, draw, read_files
 from dgemma_model.train.evaluate.scores import last_draft
@@ -31,24 +32,31 @@ Cut = Callable[[str, Tokenizer, int], list[int]]
 
 def prefix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
     """As the product does, but for statements: they are not looked for."""
-    with patch.object(infill, "border", _line_border):
-        return infill.prefix_tokens(text, tokenizer, budget)
+    return infill.prefix_tokens(text, tokenizer, budget, _LineBorders())
 
 
-def _line_border(text: str, at: int, reach: int) -> int:
-    return text.find("\n", at, at + reach) + 1 or at
+class _LineBorders(Borders):
+    """The starts of lines, whether a statement begins there or not."""
+
+    def after(self, text: str, at: int, reach: int) -> int:
+        return text.find("\n", at, at + reach) + 1 or at
+
+
+def prefix_by_statements(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
+    """As the product does."""
+    return infill.prefix_tokens(text, tokenizer, budget, Borders())
 
 
 def prefix_under_headers(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
     """As the product does, under the headers of the classes and functions that the rest stands in."""
-    tokens = infill.prefix_tokens(text, tokenizer, budget)
+    tokens = prefix_by_statements(text, tokenizer, budget)
     start = len(text) - len(tokenizer.decode_lossy(tokens))
     lines = headers(text, start, languages()["python"].code_starts) if start > 0 else []
     encoded = [tokenizer.encode(line.of(text)) for line in lines]
     while sum(map(len, encoded)) > _HEADERS:
         encoded = encoded[1:]
     above = [token for header in encoded for token in header]
-    return [*above, *infill.prefix_tokens(text, tokenizer, budget - len(above))]
+    return [*above, *prefix_by_statements(text, tokenizer, budget - len(above))]
 
 
 def suffix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
@@ -62,8 +70,8 @@ def suffix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
 
 CUTS: Mapping[str, tuple[Cut, Cut]] = {
     "prefix by lines": (prefix_by_lines, infill.suffix_tokens),
-    "prefix by statements": (infill.prefix_tokens, infill.suffix_tokens),
-    "prefix by statements, suffix by lines": (infill.prefix_tokens, suffix_by_lines),
+    "prefix by statements": (prefix_by_statements, infill.suffix_tokens),
+    "prefix by statements, suffix by lines": (prefix_by_statements, suffix_by_lines),
     "under headers, suffix by lines": (prefix_under_headers, suffix_by_lines),
 }
 
@@ -82,7 +90,7 @@ def cutting(prefix: Cut, suffix: Cut) -> Iterator[None]:
     own = {"prefix_tokens": infill.prefix_tokens, "suffix_tokens": infill.suffix_tokens}
 
     def restored(cut: Cut) -> Cut:
-        def run(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
+        def run(text: str, tokenizer: Tokenizer, budget: int, *_: Borders) -> list[int]:
             with patch.multiple(infill, **own):
                 return cut(text, tokenizer, budget)
 
@@ -94,7 +102,7 @@ def cutting(prefix: Cut, suffix: Cut) -> Iterator[None]:
 
 def measure(infiller: Infiller, case: Case, score: Score) -> None:
     healed = case.masked.healed()
-    truth = infiller.tokenizer.encode(healed.begun[0] + case.truths[0])
+    truth = infiller.tokenizer.encode(healed.stems[0] + case.truths[0])
     prompt, opening, *_ = infiller.open(healed, case.kind.single_line)
     score.likely += infiller.writer.judge(prompt, opening, [truth])
     fills = last_draft(infiller, case, FillOptions()).alternatives[0]

@@ -20,7 +20,7 @@ from bench.measurements import BETWEEN_KEYS, LONG
 from bench.phases import Phases
 from bench.processes import Stopwatch
 from dgemma_model.fill.infiller import FillOptions, Infiller
-from dgemma_model.layouts.infill import MaskedText
+from dgemma_model.layouts.masked import MaskedText
 
 PLACES, KEYSTROKES = 4, 6
 _NOT_CODE_TO_READ = frozenset({"site-packages", "test", "tests", "idlelib", "lib2to3"})

@@ -21,7 +21,7 @@ import torch
 from dgemma_model.errors import Cancelled, ModelError
 from dgemma_model.fill import infiller as infill
 from dgemma_model.fill import proofread
-from dgemma_model.layouts.infill import MaskedText
+from dgemma_model.layouts.masked import MaskedText
 from dgemma_model.pipe import Receiver, answer_line
 from dgemma_model.protocol import (
     Answer,

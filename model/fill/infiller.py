@@ -38,17 +38,19 @@ from dgemma_model.layouts.infill import (
     LAYOUT_KEY,
     Budget,
     Layout,
-    MaskedText,
     bucket,
     drafted,
     lay_out,
 )
+from dgemma_model.layouts.masked import MaskedText
 from dgemma_model.network.best_runner import best_runner
 from dgemma_model.network.checkpoint import BUNDLED, CONFIG, TOKENIZER, load, parameter_count
 from dgemma_model.network.layers import Network
 from dgemma_model.network.prompt_cache import PromptCache
 from dgemma_model.network.runner import Prompt
-from dgemma_model.syntax.errors import Surroundings, closed, endings, repairs
+from dgemma_model.syntax.errors import Surroundings
+from dgemma_model.syntax.repairs import docstring_repairs, ending_repairs, line_repairs
+from dgemma_model.syntax.statements import Borders
 from dgemma_model.tokenizer import Tokenizer, TokenizerFileError, UndecodableTokens
 
 _COPIES = 6  # lines of the document that compete with what the encoder writes
@@ -205,6 +207,7 @@ class Infiller:
         self.tokenizer, self.budget, self.path = tokenizer, budget, path
         self._curve = curve or Curve()
         self._cache = PromptCache(self.runner)
+        self.borders = Borders()
         self.writer = Writer(self.runner, tokenizer, mixture, ngrams)
         self._piece = functools.lru_cache(4096)(lambda text: tuple(tokenizer.encode(text)))
         self._head = functools.lru_cache(16)(self._split)
@@ -254,7 +257,7 @@ class Infiller:
         started, steps = time.perf_counter(), 0
         task = self._task(masked, options, cancelled)
         for widened in (False, True):
-            layout = lay_out(task.healed, task.slots, self.tokenizer, self.budget)
+            layout = lay_out(task.healed, task.slots, self.tokenizer, self.budget, self.borders)
             prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
             task.encoded += fresh
             if len(task.regions) == 1:
@@ -299,7 +302,7 @@ class Infiller:
         """
         prefix, *others = masked.healed().segments
         later = MaskedText((prefix + _AHEAD, *others), masked.present)
-        layout = lay_out(later, [BUCKETS[0]] * len(masked.present), self.tokenizer, self.budget)
+        layout = lay_out(later, [BUCKETS[0]] * len(masked.present), self.tokenizer, self.budget, self.borders)
         prompt, positions = layout.prompt[: -len(_AHEAD)], layout.prompt_positions[: -len(_AHEAD)]
         done = self._cache.known(prompt, positions)
         while done < len(prompt) and wanted():
@@ -308,7 +311,7 @@ class Infiller:
 
     def _task(self, masked: MaskedText, options: FillOptions, cancelled: Callable[[], bool]) -> _Task:
         healed = masked.healed()
-        known = zip(healed.begun, masked.present, strict=True)
+        known = zip(healed.stems, masked.present, strict=True)
         present = [self.tokenizer.encode(begun + text) for begun, text in known]
         self._refuse_long(present)
         slots = [bucket(len(tokens)) for tokens in present]
@@ -326,7 +329,7 @@ class Infiller:
         first, second, *others = task.masked.segments
         further = copied_texts((first + second, *others))  # until their turn comes
         texts = ["", *(copied or "" for copied in further)]
-        for number, begun in enumerate(task.healed.begun):
+        for number, begun in enumerate(task.healed.stems):
             region = self._opened(task, number, texts, options)
             task.regions.append(region)
             written = self.writer.write(region.prompt, region.opening, _LONGEST_GUESS, cancelled)
@@ -354,7 +357,7 @@ class Infiller:
             prompt = self.runner.prompt()
             prompt.copy(opened.prompt, opened.prompt.length)
         rest = rest_of_line("".join(segments[1:])) if options.single_line else ""
-        return _Region(healed.begun[0], rest, prompt, opened.opening, opened.echoes)
+        return _Region(healed.stems[0], rest, prompt, opened.opening, opened.echoes)
 
     def _judge(self, region: _Region, texts: Sequence[str]) -> None:
         """Note how likely some texts of a region are, the rest of its line included."""
@@ -403,14 +406,14 @@ class Infiller:
             text = self.tokenizer.decode_lossy(tokens).removesuffix(region.rest)
             above, newline, last = text.rpartition("\n")
             if newline:
-                mended = [above + newline + whole for whole in repairs(last, 0, "")]
+                mended = [above + newline + whole for whole in line_repairs(last, 0, "")]
             else:
                 mended = [
-                    whole.removeprefix(fixed) for whole in repairs(fixed + text, len(line), region.rest)
+                    whole.removeprefix(fixed) for whole in line_repairs(fixed + text, len(line), region.rest)
                 ]
-            mended += (whole for whole in closed(known, text) if whole.startswith(region.begun))
+            mended += (whole for whole in docstring_repairs(known, text) if whole.startswith(region.begun))
             if not region.opening.single_line:
-                mended += endings(known, text, behind)
+                mended += ending_repairs(known, text, behind)
             found |= dict.fromkeys(whole + region.rest for whole in mended)
         return self._parsing(task, number, list(found), texts)
 
@@ -429,18 +432,18 @@ class Infiller:
     ) -> Opened:
         """Encode the prompt of a healed text, and look what may be copied into region 1."""
         widths = slots or [BUCKETS[0]] * len(healed.present)
-        layout = lay_out(healed, widths, self.tokenizer, self.budget)
+        layout = lay_out(healed, widths, self.tokenizer, self.budget, self.borders)
         prompt, fresh = self._cache.encode(layout.prompt, layout.prompt_positions)
         before, behind = _REACH
         first = healed.segments[0]
         prefix = self._pieces(first[max(0, len(first) - before) // _BLOCK * _BLOCK :])
         later = [text[:behind] for text in healed.segments[1:]]
-        echoes = renamings(first[-before:] + healed.begun[0], "\n".join((*later, *context)), _RENAMED)
+        echoes = renamings(first[-before:] + healed.stems[0], "\n".join((*later, *context)), _RENAMED)
         said = (packed(self.tokenizer.encode(text)) for text in echoes)
         document = Document([prefix, *map(self._pieces, (*later, *context)), *said])
-        begun, last = healed.begun[0].encode(), prefix[-LONGEST:].tolist()
+        begun, last = healed.stems[0].encode(), prefix[-LONGEST:].tolist()
         copier = Copier.behind(document, last)
-        opening = Opening(layout.writing_position, copier, begun, single_line, tuple(last[-CONTEXT:]))
+        opening = Opening(layout.opening_position, copier, begun, single_line, tuple(last[-CONTEXT:]))
         return Opened(prompt, opening, echoes, fresh)
 
     def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
@@ -460,7 +463,7 @@ class Infiller:
 
     def _canvas(self, layout: Layout, task: _Task, options: FillOptions) -> Canvas:
         canvas = Canvas.empty(layout.canvas_positions, layout.runs)
-        known = [self.tokenizer.encode(begun) for begun in task.healed.begun]
+        known = [self.tokenizer.encode(begun) for begun in task.healed.stems]
         if options.strength < 1:
             start, fixed = self._kept(layout, task.present, options)
             return replace(canvas, start=start, fixed=fixed, pinned=_first(layout.slots, known))
@@ -483,7 +486,7 @@ class Infiller:
     def _fills(self, state: State, canvas: Canvas, row: int, task: _Task) -> list[Fill]:
         return [
             self._fill(state.ids[row, run], state.probabilities[row, run], state.accepted[row, run], begun)
-            for run, begun in zip(canvas.runs, task.healed.begun, strict=True)
+            for run, begun in zip(canvas.runs, task.healed.stems, strict=True)
         ]
 
     def _fill(self, ids: Tensor, probabilities: Tensor, accepted: Tensor, begun: str) -> Fill:

@@ -27,7 +27,7 @@ import numpy
 from dgemma_model.errors import Cancelled
 from dgemma_model.fill.infiller import Infiller
 from dgemma_model.guess.encoder import Opening, Probabilities
-from dgemma_model.layouts.infill import MaskedText
+from dgemma_model.layouts.masked import MaskedText
 from dgemma_model.tokenizer import Tokenizer
 
 LEXEME = re.compile(r"[^\W\d]\w*|==|!=|<=|>=|//|\*\*|->|[-+*/%@&|^]=|[-+*/%<>=]")

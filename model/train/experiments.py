@@ -132,7 +132,7 @@ def encoder_bits(infiller: Infiller, cases: Sequence[Case]) -> float:
     """What the encoder alone, without copying, needs for a character of the regions."""
     compared = [one for case in cases for one in compare(infiller, case)]
     bits = -sum(math.log2(max(one.chances[0], 1e-9)) for one in compared)
-    return bits / sum(len(case.masked.healed().begun[0] + case.truths[0].rstrip()) for case in cases)
+    return bits / sum(len(case.masked.healed().stems[0] + case.truths[0].rstrip()) for case in cases)
 
 
 class Denoiser:
@@ -161,10 +161,10 @@ class Denoiser:
     def _fill(self, case: Case) -> Iterator[tuple[str, list[float], int]]:
         infiller, encode = self._infiller, self._infiller.tokenizer.encode
         healed = case.masked.healed()
-        begun = healed.begun[0]
+        begun = healed.stems[0]
         truth = [*encode(begun + case.truths[0].rstrip()), infiller.tokenizer.end_id]
         width = bucket(len(truth) - 1)
-        layout = lay_out(healed, [width], infiller.tokenizer, infiller.budget)
+        layout = lay_out(healed, [width], infiller.tokenizer, infiller.budget, infiller.borders)
         prompt, _ = self._cache.encode(layout.prompt, layout.prompt_positions)
         canvas, known = Canvas.empty(layout.canvas_positions, layout.runs), encode(begun)[:width]
         start = torch.zeros(width, dtype=torch.long)

@@ -26,7 +26,8 @@ from torch import Tensor
 from tree_sitter import Language, Node, Parser
 
 from dgemma_model.guess.line_copies import draft
-from dgemma_model.layouts.infill import Layout, arrange, bucket, drafted, partial
+from dgemma_model.layouts.infill import Layout, arrange, bucket, drafted
+from dgemma_model.layouts.masked import stem
 from dgemma_model.tokenizer import Tokenizer
 
 NODE_KINDS = frozenset(
@@ -184,10 +185,10 @@ def _walk(root: Node) -> Iterator[Span]:
 
 
 def healed(text: str, spans: Sequence[Span]) -> list[Span]:
-    """The spans with the partial word before each one, as serving has them (`layout.MaskedText.healed`)."""
+    """The spans with the stem before each one, as serving has them (`masked.MaskedText.healed`)."""
     starts = [0, *(end for _, end in spans)]
     return [
-        (start - len(partial(text[after:start])), end)
+        (start - len(stem(text[after:start])), end)
         for after, (start, end) in zip(starts, spans, strict=False)
     ]
 
@@ -326,7 +327,7 @@ def collate(rows: Sequence[Row], shape: Shape, pad: int) -> Batch:
 
 
 def _prompt_positions(row: Row) -> list[int]:
-    begin = row.layout.writing_position
+    begin = row.layout.opening_position
     return [*row.layout.prompt_positions, *range(begin, begin + len(row.continuation))]
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from tree_sitter import Node, Parser
 
 from dgemma_model.errors import ModelError
-from dgemma_model.layouts.infill import MaskedText
-from dgemma_model.syntax.errors import PYTHON, count_errors
+from dgemma_model.layouts.masked import MaskedText
+from dgemma_model.syntax.errors import count_errors
+from dgemma_model.syntax.statements import PYTHON
 from dgemma_model.train.data.examples import Cutter, Span
 from dgemma_model.train.data.sources import read_sources
 

@@ -90,7 +90,7 @@ def compare(infiller: Infiller, case: Case) -> list[Comparison]:
     """Every token of a case's first region."""
     healed = case.masked.healed()
     opened = infiller.open(healed, single_line=True)
-    text = infiller.tokenizer.encode(healed.begun[0] + case.truths[0].rstrip())
+    text = infiller.tokenizer.encode(healed.stems[0] + case.truths[0].rstrip())
     return infiller.compare(opened.prompt, opened.opening, text)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from dgemma_model.errors import Cancelled, ModelError
 from dgemma_model.fill.infiller import Draft, FillOptions, Infiller
-from dgemma_model.layouts.infill import MaskedText
+from dgemma_model.layouts.masked import MaskedText
 from dgemma_model.syntax.errors import Surroundings
 from tests.model.tiny import infiller
 

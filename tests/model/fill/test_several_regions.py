@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dgemma_model.fill.infiller import Draft, FillOptions, Infiller
-from dgemma_model.layouts.infill import MaskedText
+from dgemma_model.layouts.masked import MaskedText
 from dgemma_model.syntax.errors import Surroundings
 
 HEAD = "import os\n\n\ndef first(path):\n    return os.path.join(path, 'a')\n\n\ndef second(path):\n    retu"

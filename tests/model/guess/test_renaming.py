@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dgemma_model.fill.infiller import FillOptions
 from dgemma_model.guess.renaming import renamings
-from dgemma_model.layouts.infill import MaskedText
+from dgemma_model.layouts.masked import MaskedText
 from tests.model.tiny import infiller
 
 CASES = [

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgemma_model.errors import ModelError
 from dgemma_model.layouts.infill import (
     ALIGNMENT,
     BUCKETS,
     RESERVED,
     Budget,
-    MaskedText,
     arrange,
     bucket,
     lay_out,
-    partial,
     prefix_tokens,
     suffix_tokens,
 )
+from dgemma_model.layouts.masked import MaskedText
+from dgemma_model.syntax.statements import Borders
 from tests.model.tiny import tokenizer
 
 TOKENIZER = tokenizer()
+BORDERS = Borders()
 BUDGET = Budget(prefix=64, suffix=24, between=16)
 LINES = "".join(f"value_{n} = compute({n}, other)\n" for n in range(200))
 
@@ -74,37 +73,12 @@ def test_widening_a_narrow_region_moves_nothing() -> None:
     assert narrow.prompt_positions == wide.prompt_positions
 
 
-def test_a_region_begins_where_its_first_token_begins() -> None:
-    cases = {
-        "def f(self) -> s": " s",
-        "    ": "",
-        "    retu": "retu",
-        "return ": " ",
-        "x = foo(": "(",
-        "a.b.c": "c",
-        "x = [1,  ": "",
-        "f(x))": "))",
-        "": "",
-        "\n": "",
-        "x = 'été": "été",
-        "a" * 50: "",
-    }
-    assert {text: partial(text) for text in cases} == cases
-
-
-@given(st.lists(st.text("ab .(\n", max_size=12), min_size=2, max_size=4))
-def test_healing_moves_text_into_the_regions_and_loses_none(segments: list[str]) -> None:
-    healed = MaskedText(tuple(segments), ("",) * (len(segments) - 1)).healed()
-    joined = [text + begun for text, begun in zip(healed.segments, (*healed.begun, ""), strict=True)]
-    assert joined == segments
-
-
 def test_a_bucket_holds_the_tokens_and_the_end() -> None:
     assert [bucket(n) for n in (0, 15, 16, 63, 64, 255, 256, 9999)] == [16, 16, 32, 64, 128, 256, 256, 256]
 
 
 def test_text_far_from_the_region_is_left_out_within_the_budget() -> None:
-    layout = lay_out(MaskedText((LINES, LINES, LINES), ("", "")), [16, 16], TOKENIZER, BUDGET)
+    layout = lay_out(MaskedText((LINES, LINES, LINES), ("", "")), [16, 16], TOKENIZER, BUDGET, BORDERS)
     assert len(layout.prompt) <= 1 + BUDGET.prefix + BUDGET.between + BUDGET.suffix
     assert TOKENIZER.decode(layout.prompt[-8:]) in LINES[-60:]
 
@@ -112,7 +86,9 @@ def test_text_far_from_the_region_is_left_out_within_the_budget() -> None:
 def test_the_prefix_keeps_its_beginning_while_somebody_types() -> None:
     beginnings = set()
     for typed in range(120):
-        tokens = prefix_tokens(LINES + "another_name = 1 + 2 + 3\n" * 5 + "x" * typed, TOKENIZER, 256)
+        tokens = prefix_tokens(
+            LINES + "another_name = 1 + 2 + 3\n" * 5 + "x" * typed, TOKENIZER, 256, BORDERS
+        )
         assert 128 < len(tokens) <= 256
         beginnings.add(tuple(tokens[:3]))
     assert len(beginnings) <= 3
@@ -131,26 +107,23 @@ STATEMENTS = ("    @property", '        """Said', "        found = {", "        
 @given(st.integers(0, 400), st.sampled_from([128, 256, 384]))
 def test_a_long_prefix_begins_with_a_statement(typed: int, budget: int) -> None:
     text = "class A:\n" + METHOD * 20 + "x = 1\n" * (typed % 7) + "y" * typed
-    first, *_ = TOKENIZER.decode(prefix_tokens(text[: len(text) - typed // 2], TOKENIZER, budget)).split("\n")
+    first, *_ = TOKENIZER.decode(
+        prefix_tokens(text[: len(text) - typed // 2], TOKENIZER, budget, BORDERS)
+    ).split("\n")
     assert first.startswith((*STATEMENTS, "x = 1", "y"))
 
 
 def test_where_there_are_no_statements_a_long_prefix_begins_with_a_line() -> None:
     text = "".join(f"- key: [{number}, {{a: b}}]\n" for number in range(400))
-    kept = TOKENIZER.decode(prefix_tokens(text, TOKENIZER, 128))
+    kept = TOKENIZER.decode(prefix_tokens(text, TOKENIZER, 128, BORDERS))
     assert text.endswith("\n" + kept)
 
 
 def test_a_line_that_never_ends_is_cut_anywhere() -> None:
-    tokens = prefix_tokens("x" * 5000, TOKENIZER, 64)
+    tokens = prefix_tokens("x" * 5000, TOKENIZER, 64, BORDERS)
     assert 0 < len(tokens) <= 64
 
 
 def test_a_short_prefix_and_suffix_are_whole() -> None:
-    assert TOKENIZER.decode(prefix_tokens("import os\n", TOKENIZER, 64)) == "import os\n"
+    assert TOKENIZER.decode(prefix_tokens("import os\n", TOKENIZER, 64, BORDERS)) == "import os\n"
     assert TOKENIZER.decode(suffix_tokens(")\n", TOKENIZER, 64)) == ")\n"
-
-
-def test_segments_must_surround_the_regions() -> None:
-    with pytest.raises(ModelError, match="need 2 segments"):
-        MaskedText(("a",), ("b",))

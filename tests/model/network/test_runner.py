@@ -272,7 +272,7 @@ def test_the_loop_gives_what_it_gives_with_torch() -> None:
 
 FILL = """
 from dgemma_model.fill.infiller import FillOptions, Infiller
-from dgemma_model.layouts.infill import MaskedText
+from dgemma_model.layouts.masked import MaskedText
 own = Infiller.load()
 masked = MaskedText(("names = []\\nfor name in ", "\\n    print(name)\\n"), ("",))
 *_, last = own.drafts(masked, FillOptions(), lambda: False)

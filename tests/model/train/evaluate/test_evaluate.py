@@ -11,7 +11,7 @@ import pytest
 from dgemma_model.errors import ModelError
 from dgemma_model.fill.confidence import Curve
 from dgemma_model.fill.infiller import Draft, Fill, FillOptions, Infiller
-from dgemma_model.layouts.infill import MaskedText
+from dgemma_model.layouts.masked import MaskedText
 from dgemma_model.train.evaluate import evaluate, plots
 from dgemma_model.train.evaluate.cases import Case, Kind, draw
 from dgemma_model.train.evaluate.evaluate import main, of_cases, of_fills, summarize_calibration
