@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LANES = 8, TALL = 4, TALL_FLOATS = 6 };
+enum { LANES = 8, TALL = 4, TALL_FLOATS = 6, UNROLLED = 8 };
 
 typedef __m256i bytes;
 typedef __m256i counts;

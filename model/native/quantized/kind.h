@@ -4,10 +4,11 @@
  *   LANES             rows of a tile in one register, and floats
  *   TALL              tokens of the largest tile of products of bytes
  *   TALL_FLOATS       rows of the largest tile of products of floats
+ *   UNROLLED          quads that are unrolled: 8 where the compiler is quick with it, else 1
  *   bytes, counts     registers of LANES × QUAD bytes, and of the sums of their products
  *   floats            a register of LANES floats
  *
- * and the functions on them that plain.h has in plain C. A layer is a row of phases; the threads share out the units of
+ * and the functions on them that kind_plain.c has for any processor. A layer is a row of phases; the threads share out the units of
  * each (tokens, heads, tiles of a matrix) and meet behind it. Every weight is read from memory once a pass.
  */
 #include <float.h>

@@ -16,6 +16,7 @@ enum {
   LANES = 16,
   TALL = 8,
   TALL_FLOATS = 8,
+  UNROLLED = 8,
   BYTE_OFFSET = 128, /* one factor must have no sign: so much is added to the weights */
 };
 

@@ -1,4 +1,4 @@
-/* Any other processor: plain C, which says what the functions of all kinds mean. */
+/* Any other processor, in vectors that the compiler makes of whatever registers there are. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -8,17 +8,16 @@
 
 enum {
   LANES = 4,
-  TALL = 4,
+  TALL = 2,
   TALL_FLOATS = 4,
+  UNROLLED = 1,
   BYTE_OFFSET = 0, /* what is added to signed bytes before they are multiplied */
 };
 
-typedef struct {
-  int8_t of[LANES * 4];
-} bytes;
-typedef struct {
-  int32_t of[LANES];
-} counts;
+typedef int8_t bytes __attribute__((vector_size(LANES * 4)));
+typedef int16_t shorts __attribute__((vector_size(LANES * 8)));
+typedef int32_t words __attribute__((vector_size(LANES * 4)));
+typedef int32_t counts __attribute__((vector_size(LANES * 8))); /* two of each row, still to be added */
 typedef float floats __attribute__((vector_size(LANES * 4)));
 
 static inline bytes load_bytes(const uint8_t *from) {
@@ -26,34 +25,28 @@ static inline bytes load_bytes(const uint8_t *from) {
   memcpy(&result, from, sizeof result);
   return result;
 }
-static inline bytes low_halves(bytes both) {
-  for (int i = 0; i < LANES * 4; i++) both.of[i] &= 15;
-  return both;
-}
-static inline bytes high_halves(bytes both) {
-  for (int i = 0; i < LANES * 4; i++) both.of[i] = (uint8_t)both.of[i] >> 4;
-  return both;
-}
+static inline bytes low_halves(bytes both) { return both & 15; }
+static inline bytes high_halves(bytes both) { return (both >> 4) & 15; }
 static inline bytes four_codes(const int8_t *codes) { /* of one token, for every row */
-  bytes result;
-  for (int i = 0; i < LANES; i++) memcpy(result.of + 4 * i, codes, 4);
-  return result;
+  int32_t four;
+  memcpy(&four, codes, sizeof four);
+  return (bytes)((words){0} + four);
 }
 
-static inline counts no_counts(void) { return (counts){{0}}; }
-static inline counts add_halves(counts sum, bytes halves, bytes codes) {
-  for (int i = 0; i < LANES * 4; i++) sum.of[i / 4] += halves.of[i] * codes.of[i];
-  return sum;
+static inline counts no_counts(void) { return (counts){0}; }
+static inline counts add_bytes(counts sum, bytes weights, bytes codes) {
+  counts pairs = (counts)(__builtin_convertvector(weights, shorts) * __builtin_convertvector(codes, shorts));
+  return sum + (pairs >> 16) + ((pairs << 16) >> 16);
 }
-static inline floats counted_halves(counts sum) {
+static inline floats counted_bytes(counts sum) {
   floats result;
-  for (int i = 0; i < LANES; i++) result[i] = (float)sum.of[i];
+  for (int i = 0; i < LANES; i++) result[i] = (float)(sum[2 * i] + sum[2 * i + 1]);
   return result;
 }
 
 static inline bytes multipliable(bytes weights) { return weights; }
-static inline counts add_bytes(counts sum, bytes weights, bytes codes) { return add_halves(sum, weights, codes); }
-static inline floats counted_bytes(counts sum) { return counted_halves(sum); }
+static inline counts add_halves(counts sum, bytes halves, bytes codes) { return add_bytes(sum, halves, codes); }
+static inline floats counted_halves(counts sum) { return counted_bytes(sum); }
 
 static inline floats repeated(float value) { return (floats){0} + value; }
 static inline floats multiply_add(floats a, floats b, floats c) { return a * b + c; }

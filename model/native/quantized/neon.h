@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LANES = 4, TALL = 4, TALL_FLOATS = 6, BYTE_OFFSET = 0 };
+enum { LANES = 4, TALL = 4, TALL_FLOATS = 6, UNROLLED = 8, BYTE_OFFSET = 0 };
 
 typedef int8x16_t bytes;
 typedef int32x4_t counts;

@@ -30,7 +30,7 @@ INLINE void add_quad(Bits bits, int tokens, const bytes *weights, const int8_t *
 
 INLINE void add_nibbles(int tokens, const uint8_t *weights, const int8_t *codes, size_t stride,
                         counts sums[][PARTS]) {
-#pragma GCC unroll 4
+#pragma GCC unroll UNROLLED
   for (int quad = 0; quad < QUADS / 2; quad++) {
     bytes low[PARTS], high[PARTS];
 #pragma GCC unroll 4
@@ -45,7 +45,7 @@ INLINE void add_nibbles(int tokens, const uint8_t *weights, const int8_t *codes,
 }
 
 INLINE void add_whole(int tokens, const uint8_t *weights, const int8_t *codes, size_t stride, counts sums[][PARTS]) {
-#pragma GCC unroll 8
+#pragma GCC unroll UNROLLED
   for (int quad = 0; quad < QUADS; quad++) {
     bytes each[PARTS];
 #pragma GCC unroll 4
