@@ -33,9 +33,10 @@ INLINE void round_group(const float *x, int8_t *codes, float *scale, float *sum)
 
 /* Round some groups of one token's row. */
 static void NAME(round)(const float *x, int columns, const Rounded *out, int token, int at) {
-  size_t group = ((size_t)token * out->columns + at) / GROUP;
-  for (int i = 0; i < columns / GROUP; i++)
-    round_group(x + i * GROUP, out->codes + (group + i) * GROUP, out->scales + group + i, out->sums + group + i);
+  for (int i = 0; i < columns / GROUP; i++) {
+    size_t group = group_at(out, token, at / GROUP + i);
+    round_group(x + i * GROUP, out->codes + group * GROUP, out->scales + group, out->sums + group);
+  }
 }
 
 /* Scale a row to unit root mean square, then by the norm's weights, and round it. */

@@ -9,24 +9,25 @@ typedef struct {
 } Work;
 
 /* Take units of a phase until none is left. */
-#define EACH_UNIT(unit, model, count)                                                                              \
-  for (int unit = team_take((model)->team); unit < (count); unit = team_take((model)->team))
+#define EACH_UNIT(unit, desk, count)                                                                               \
+  for (int unit = team_take((desk)->team, (desk)->thread, count); unit < (count);                                  \
+       unit = team_take((desk)->team, (desk)->thread, count))
 
-static void NAME(embed)(const Pass *pass) {
+static void NAME(embed)(const Pass *pass, const Desk *desk) {
   const Model *model = pass->model;
   const Shape *s = &model->shape;
-  EACH_UNIT(token, model, pass->tokens) {
+  EACH_UNIT(token, desk, pass->tokens) {
     NAME(read_row)(&model->network.embedding, pass->ids[token], model->room.x + (size_t)token * s->hidden);
     NAME(turns)((float)pass->positions[token], model->network.frequencies, s->head_dim / 2,
                 model->room.turns + (size_t)token * s->head_dim);
   }
-  team_meet(model->team);
+  team_meet(desk->team);
 }
 
-static void NAME(norm_all)(const Model *model, const float *x, const float *weights, int rows) {
+static void NAME(norm_all)(const Model *model, const float *x, const float *weights, int rows, const Desk *desk) {
   const Shape *s = &model->shape;
-  EACH_UNIT(row, model, rows) NAME(norm)(x + (size_t)row * s->hidden, weights, s->eps, &model->room.normed, row);
-  team_meet(model->team);
+  EACH_UNIT(row, desk, rows) NAME(norm)(x + (size_t)row * s->hidden, weights, s->eps, &model->room.normed, row);
+  team_meet(desk->team);
 }
 
 /* ---- queries, keys and values ---- */
@@ -79,7 +80,7 @@ static void NAME(value_head)(const Work *work, int head, const Desk *desk) {
 static void NAME(project)(const Work *work, const Desk *desk) {
   const Model *model = work->pass->model;
   int keys = model->shape.kv_heads, queries = work->rows ? model->shape.heads : 0;
-  EACH_UNIT(unit, model, 2 * keys + queries) {
+  EACH_UNIT(unit, desk, 2 * keys + queries) {
     if (unit < keys)
       NAME(key_head)(work, unit, desk);
     else if (unit < 2 * keys)
@@ -87,7 +88,7 @@ static void NAME(project)(const Work *work, const Desk *desk) {
     else
       NAME(query_head)(work, unit - 2 * keys, desk);
   }
-  team_meet(model->team);
+  team_meet(desk->team);
 }
 
 /* ---- what follows ---- */
@@ -95,20 +96,20 @@ static void NAME(project)(const Work *work, const Desk *desk) {
 static void NAME(attend_all)(const Work *work, const Desk *desk) {
   const Model *model = work->pass->model;
   int heads = model->shape.kv_heads, chunks = (work->rows + ATTENDING - 1) / ATTENDING;
-  EACH_UNIT(unit, model, heads * chunks) {
+  EACH_UNIT(unit, desk, heads * chunks) {
     int head = unit % heads, first = (chunks - 1 - unit / heads) * ATTENDING; /* the last ones see most: they begin */
     int count = work->rows - first < ATTENDING ? work->rows - first : ATTENDING;
     NAME(attend)(&(Question){work->pass, memory_of(work->pass->prompt, work->index, head), work->which, head, first,
                              count, work->rows}, desk);
   }
-  team_meet(model->team);
+  team_meet(desk->team);
 }
 
 /* x[rows] = x[which] + the products of a matrix + bias. */
 static void NAME(add_products)(const Model *model, const Matrix *matrix, const float *bias, const Rounded *in, int rows,
                                const int32_t *which, const Desk *desk) {
   int hidden = model->shape.hidden;
-  EACH_UNIT(tile, model, tiles_of(hidden)) {
+  EACH_UNIT(tile, desk, tiles_of(hidden)) {
     float *x = model->room.x + tile * TILE;
     NAME(product)(matrix, tile, in, rows, desk->sums, TILE);
     for (int row = 0; row < rows; row++)
@@ -117,42 +118,43 @@ static void NAME(add_products)(const Model *model, const Matrix *matrix, const f
         x[(size_t)row * hidden + i] = x[(size_t)token_of(which, row) * hidden + i] + sum;
       }
   }
-  team_meet(model->team);
+  team_meet(desk->team);
 }
 
 /* inner[rows] = silu(gate) × up, rounded. */
 static void NAME(gate_all)(const Model *model, const Layer *layer, int rows, const Desk *desk) {
   const Room *room = &model->room;
   float *gates = desk->sums, *ups = desk->sums + (size_t)rows * GROUP;
-  EACH_UNIT(group, model, model->shape.inner / GROUP) {
+  EACH_UNIT(group, desk, model->shape.inner / GROUP) {
     NAME(products)(&layer->gate, group * GROUP / TILE, GROUP / TILE, &room->normed, rows, gates, GROUP);
     NAME(products)(&layer->up, group * GROUP / TILE, GROUP / TILE, &room->normed, rows, ups, GROUP);
     for (int i = 0; i < rows * GROUP; i++) gates[i] *= ups[i] / (1.0f + exponential(-gates[i]));
     for (int row = 0; row < rows; row++) NAME(round)(gates + row * GROUP, GROUP, &room->inner, row, group * GROUP);
   }
-  team_meet(model->team);
+  team_meet(desk->team);
 }
 
 static void NAME(layer)(const Work *work, const Desk *desk) {
   const Model *model = work->pass->model;
   const Layer *layer = work->layer;
-  NAME(norm_all)(model, model->room.x, layer->attention_norm, work->pass->tokens);
+  NAME(norm_all)(model, model->room.x, layer->attention_norm, work->pass->tokens, desk);
   NAME(project)(work, desk);
   if (!work->rows) return;
   NAME(attend_all)(work, desk);
   NAME(add_products)(model, &layer->out, layer->out_bias, &model->room.attended, work->rows, work->which, desk);
-  NAME(norm_all)(model, model->room.x, layer->mlp_norm, work->rows);
+  NAME(norm_all)(model, model->room.x, layer->mlp_norm, work->rows, desk);
   NAME(gate_all)(model, layer, work->rows, desk);
   NAME(add_products)(model, &layer->down, NULL, &model->room.inner, work->rows, NULL, desk);
 }
 
 static void NAME(pass)(const Pass *pass, int thread) {
   const Model *model = pass->model;
+  const Desk *desk = &model->desks[thread];
   int last = model->shape.layers - 1;
-  NAME(embed)(pass);
+  NAME(embed)(pass, desk);
   for (int index = 0; index <= last; index++) {
     Work work = {pass, &model->network.layers[index], NULL, index, pass->tokens};
     if (index == last) work.which = pass->wanted, work.rows = pass->wanted_count;
-    NAME(layer)(&work, &model->desks[thread]);
+    NAME(layer)(&work, desk);
   }
 }

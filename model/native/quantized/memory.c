@@ -23,8 +23,8 @@ static void *put(Shelf *shelf, size_t count, size_t size) {
 }
 
 static Rounded put_rounded(Shelf *shelf, int tokens, int columns) {
-  size_t groups = (size_t)tokens * (columns / GROUP);
-  int8_t *codes = put(shelf, (size_t)tokens * columns, sizeof *codes);
+  size_t groups = ((size_t)tokens + TOGETHER - 1) / TOGETHER * TOGETHER * (columns / GROUP);
+  int8_t *codes = put(shelf, groups * GROUP, sizeof *codes);
   float *scales = put(shelf, groups, sizeof *scales);
   return (Rounded){codes, scales, put(shelf, groups, sizeof *scales), columns};
 }

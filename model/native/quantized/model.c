@@ -27,9 +27,12 @@ API Model *quantized_new(const Network *network, const char *kind, int threads) 
   model->kind = kind_named(kind);
   model->team = team_open(threads);
   model->desks = model->team ? calloc(team_size(model->team), sizeof *model->desks) : NULL;
-  if (model->kind && model->desks) return model;
-  quantized_free(model);
-  return NULL;
+  if (!model->kind || !model->desks) {
+    quantized_free(model);
+    return NULL;
+  }
+  for (int i = 0; i < team_size(model->team); i++) model->desks[i] = (Desk){.team = model->team, .thread = i};
+  return model;
 }
 
 /* ---- passes ---- */

@@ -9,11 +9,11 @@ INLINE void pair_rows(bytes first, bytes second, bytes *pairs) {
 }
 
 /* Eight columns of all rows with the codes of all tokens; an odd token is multiplied twice. */
-INLINE void add_octet(int tokens, const bytes *pairs, const int8_t *codes, size_t stride,
+INLINE void add_octet(int tokens, const bytes *pairs, const int8_t *codes,
                       counts sums[][PAIRS_OF_ROWS]) {
 #pragma GCC unroll 4
   for (int token = 0; token < tokens; token += 2) {
-    const int8_t *one = codes + token * stride, *other = token + 1 < tokens ? one + stride : one;
+    const int8_t *one = codes + token * GROUP, *other = token + 1 < tokens ? one + GROUP : one;
     bytes both = vcombine_s8(vld1_s8(one), vld1_s8(other));
 #pragma GCC unroll 8
     for (int pair = 0; pair < PAIRS_OF_ROWS; pair++)
@@ -21,7 +21,7 @@ INLINE void add_octet(int tokens, const bytes *pairs, const int8_t *codes, size_
   }
 }
 
-INLINE void add_nibbles(int tokens, const uint8_t *weights, const int8_t *codes, size_t stride,
+INLINE void add_nibbles(int tokens, const uint8_t *weights, const int8_t *codes,
                         counts sums[][PAIRS_OF_ROWS]) {
 #pragma GCC unroll 2
   for (int octet = 0; octet < QUADS / 4; octet++) {
@@ -33,12 +33,12 @@ INLINE void add_nibbles(int tokens, const uint8_t *weights, const int8_t *codes,
       pair_rows(low_halves(first), low_halves(second), low + 2 * part);
       pair_rows(high_halves(first), high_halves(second), high + 2 * part);
     }
-    add_octet(tokens, low, codes + octet * 2 * QUAD, stride, sums);
-    add_octet(tokens, high, codes + octet * 2 * QUAD + GROUP / 2, stride, sums);
+    add_octet(tokens, low, codes + octet * 2 * QUAD, sums);
+    add_octet(tokens, high, codes + octet * 2 * QUAD + GROUP / 2, sums);
   }
 }
 
-INLINE void add_whole(int tokens, const uint8_t *weights, const int8_t *codes, size_t stride,
+INLINE void add_whole(int tokens, const uint8_t *weights, const int8_t *codes,
                       counts sums[][PAIRS_OF_ROWS]) {
 #pragma GCC unroll 4
   for (int octet = 0; octet < QUADS / 2; octet++) {
@@ -47,12 +47,12 @@ INLINE void add_whole(int tokens, const uint8_t *weights, const int8_t *codes, s
     for (int part = 0; part < PARTS; part++)
       pair_rows(load_bytes(weights + (2 * octet * TILE + part * LANES) * QUAD),
                 load_bytes(weights + ((2 * octet + 1) * TILE + part * LANES) * QUAD), pairs + 2 * part);
-    add_octet(tokens, pairs, codes + octet * 2 * QUAD, stride, sums);
+    add_octet(tokens, pairs, codes + octet * 2 * QUAD, sums);
   }
 }
 
 /* found[tokens][PARTS]; a sum holds two rows, and two tokens of each. */
-INLINE void group_sums(Bits bits, int tokens, const uint8_t *weights, const int8_t *codes, size_t stride,
+INLINE void group_sums(Bits bits, int tokens, const uint8_t *weights, const int8_t *codes,
                        floats found[][PARTS]) {
   counts sums[PAIRS_OF_TOKENS][PAIRS_OF_ROWS];
 #pragma GCC unroll 4
@@ -60,9 +60,9 @@ INLINE void group_sums(Bits bits, int tokens, const uint8_t *weights, const int8
 #pragma GCC unroll 8
     for (int rows = 0; rows < PAIRS_OF_ROWS; rows++) sums[pair][rows] = vdupq_n_s32(0);
   if (bits == FOUR_BITS)
-    add_nibbles(tokens, weights, codes, stride, sums);
+    add_nibbles(tokens, weights, codes, sums);
   else
-    add_whole(tokens, weights, codes, stride, sums);
+    add_whole(tokens, weights, codes, sums);
 #pragma GCC unroll 8
   for (int token = 0; token < tokens; token++)
 #pragma GCC unroll 4

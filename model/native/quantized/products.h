@@ -10,17 +10,18 @@ typedef enum { FOUR_BITS = 4, EIGHT_BITS = 8 } Bits;
 typedef struct {
   const uint8_t *codes;
   const uint16_t *scales, *minima;
+  size_t ahead; /* groups from here to the next tile, while that is still to be fetched; else 0 */
 } Tile;
 
 #ifdef PRODUCTS_OF_A_GROUP
 #include PRODUCTS_OF_A_GROUP
 #else
 /* Four columns of all rows with the codes of all tokens. */
-INLINE void add_quad(Bits bits, int tokens, const bytes *weights, const int8_t *codes, size_t stride,
+INLINE void add_quad(Bits bits, int tokens, const bytes *weights, const int8_t *codes,
                      counts sums[][PARTS]) {
 #pragma GCC unroll 8
   for (int token = 0; token < tokens; token++) {
-    bytes four = four_codes(codes + token * stride);
+    bytes four = four_codes(codes + token * GROUP);
 #pragma GCC unroll 4
     for (int part = 0; part < PARTS; part++)
       sums[token][part] = bits == FOUR_BITS ? add_halves(sums[token][part], weights[part], four)
@@ -28,7 +29,7 @@ INLINE void add_quad(Bits bits, int tokens, const bytes *weights, const int8_t *
   }
 }
 
-INLINE void add_nibbles(int tokens, const uint8_t *weights, const int8_t *codes, size_t stride,
+INLINE void add_nibbles(int tokens, const uint8_t *weights, const int8_t *codes,
                         counts sums[][PARTS]) {
 #pragma GCC unroll UNROLLED
   for (int quad = 0; quad < QUADS / 2; quad++) {
@@ -39,24 +40,24 @@ INLINE void add_nibbles(int tokens, const uint8_t *weights, const int8_t *codes,
       low[part] = low_halves(both);
       high[part] = high_halves(both);
     }
-    add_quad(FOUR_BITS, tokens, low, codes + quad * QUAD, stride, sums);
-    add_quad(FOUR_BITS, tokens, high, codes + quad * QUAD + GROUP / 2, stride, sums);
+    add_quad(FOUR_BITS, tokens, low, codes + quad * QUAD, sums);
+    add_quad(FOUR_BITS, tokens, high, codes + quad * QUAD + GROUP / 2, sums);
   }
 }
 
-INLINE void add_whole(int tokens, const uint8_t *weights, const int8_t *codes, size_t stride, counts sums[][PARTS]) {
+INLINE void add_whole(int tokens, const uint8_t *weights, const int8_t *codes, counts sums[][PARTS]) {
 #pragma GCC unroll UNROLLED
   for (int quad = 0; quad < QUADS; quad++) {
     bytes each[PARTS];
 #pragma GCC unroll 4
     for (int part = 0; part < PARTS; part++)
       each[part] = multipliable(load_bytes(weights + (quad * TILE + part * LANES) * QUAD));
-    add_quad(EIGHT_BITS, tokens, each, codes + quad * QUAD, stride, sums);
+    add_quad(EIGHT_BITS, tokens, each, codes + quad * QUAD, sums);
   }
 }
 
 /* The sums of one group: found[tokens][PARTS]. */
-INLINE void group_sums(Bits bits, int tokens, const uint8_t *weights, const int8_t *codes, size_t stride,
+INLINE void group_sums(Bits bits, int tokens, const uint8_t *weights, const int8_t *codes,
                        floats found[][PARTS]) {
   counts sums[TALL][PARTS];
 #pragma GCC unroll 8
@@ -64,9 +65,9 @@ INLINE void group_sums(Bits bits, int tokens, const uint8_t *weights, const int8
 #pragma GCC unroll 4
     for (int part = 0; part < PARTS; part++) sums[token][part] = no_counts();
   if (bits == FOUR_BITS)
-    add_nibbles(tokens, weights, codes, stride, sums);
+    add_nibbles(tokens, weights, codes, sums);
   else
-    add_whole(tokens, weights, codes, stride, sums);
+    add_whole(tokens, weights, codes, sums);
 #pragma GCC unroll 8
   for (int token = 0; token < tokens; token++)
 #pragma GCC unroll 4
@@ -91,22 +92,31 @@ INLINE void group_scales(Bits bits, const Tile *tile, size_t group, floats *scal
 /* total[tokens][PARTS] += the products of one group. */
 INLINE void add_group(Bits bits, int tokens, const Tile *tile, const Rounded *in, int first, int group,
                       floats total[][PARTS]) {
-  int groups = in->columns / GROUP;
-  size_t at = (size_t)first * groups + group;
+  size_t at = group_at(in, first, group);
   floats found[TALL][PARTS], scale[PARTS], minimum[PARTS];
   group_sums(bits, tokens, tile->codes + (size_t)group * (bits == FOUR_BITS ? NIBBLES : BYTES),
-             in->codes + (size_t)first * in->columns + group * GROUP, in->columns, found);
+             in->codes + at * GROUP, found);
   group_scales(bits, tile, group, scale, minimum);
 #pragma GCC unroll 8
   for (int token = 0; token < tokens; token++) {
-    floats unit = repeated(in->scales[at + (size_t)token * groups]);
-    floats sum = repeated(in->sums[at + (size_t)token * groups]);
+    floats unit = repeated(in->scales[at + token]);
+    floats sum = repeated(in->sums[at + token]);
 #pragma GCC unroll 4
     for (int part = 0; part < PARTS; part++) {
       floats so_far = multiply_add(found[token][part], scale[part] * unit, total[token][part]);
       total[token][part] = bits == FOUR_BITS || BYTE_OFFSET != 0 ? multiply_add(minimum[part], sum, so_far) : so_far;
     }
   }
+}
+
+/* Ask for a group of the next tile's weights while this one's are multiplied. */
+INLINE void fetch_ahead(Bits bits, const Tile *tile, int group) {
+  if (!tile->ahead) return;
+  size_t size = bits == FOUR_BITS ? NIBBLES : BYTES, next = tile->ahead + group;
+#pragma GCC unroll 8
+  for (size_t at = 0; at < size; at += 64) __builtin_prefetch(tile->codes + next * size + at, 0, 2);
+  __builtin_prefetch(tile->scales + next * TILE, 0, 2);
+  if (bits == FOUR_BITS) __builtin_prefetch(tile->minima + next * TILE, 0, 2);
 }
 
 /* out[tokens][TILE] for so few tokens that the sums stay in registers. */
@@ -116,7 +126,10 @@ INLINE void few_tokens(Bits bits, int tokens, const Tile *tile, const Rounded *i
   for (int token = 0; token < tokens; token++)
 #pragma GCC unroll 4
     for (int part = 0; part < PARTS; part++) total[token][part] = repeated(0);
-  for (int group = 0; group < in->columns / GROUP; group++) add_group(bits, tokens, tile, in, first, group, total);
+  for (int group = 0; group < in->columns / GROUP; group++) {
+    fetch_ahead(bits, tile, group);
+    add_group(bits, tokens, tile, in, first, group, total);
+  }
 #pragma GCC unroll 8
   for (int token = 0; token < tokens; token++)
 #pragma GCC unroll 4
@@ -139,15 +152,18 @@ static void NAME(few_bytes)(int tokens, const Tile *tile, const Rounded *in, int
   switch (tokens) { FEW }
 }
 
+_Static_assert(TOGETHER % TALL == 0, "the tokens of a tile of products must lie side by side");
+
 /* The products of one tile of a matrix's rows with all tokens: out[tokens][TILE], a stride apart. */
 static void NAME(product)(const Matrix *matrix, int index, const Rounded *in, int tokens, float *out, size_t stride) {
   size_t skipped = (size_t)index * (matrix->columns / GROUP);
   int nibbles = matrix->minima != NULL;
   Tile tile = {matrix->codes + skipped * (nibbles ? NIBBLES : BYTES), matrix->scales + skipped * TILE,
-               nibbles ? matrix->minima + skipped * TILE : NULL};
+               nibbles ? matrix->minima + skipped * TILE : NULL, matrix->columns / GROUP};
   for (int first = 0; first < tokens; first += TALL) {
     int few = tokens - first < TALL ? tokens - first : TALL;
     (nibbles ? NAME(few_nibbles) : NAME(few_bytes))(few, &tile, in, first, out + first * stride, stride);
+    tile.ahead = 0;
   }
 }
 

@@ -17,6 +17,7 @@ enum {
   QUADS = GROUP / QUAD,
   BYTES = TILE * GROUP,  /* of a group of a tile with eight bits for each weight */
   NIBBLES = BYTES / 2,   /* the same with four */
+  TOGETHER = 8,          /* tokens whose activations lie side by side */
   SLICE = 16 * TILE,     /* tokens of the vocabulary that are ranked at once */
   TALLEST = 8,           /* rows of a tile of products on any processor, at most */
   ATTENDING = 4,         /* tokens whose attention is a unit of work */
@@ -44,6 +45,9 @@ typedef struct {
   float eps;
 } Shape;
 
+typedef struct Kind Kind;
+typedef struct Team Team;
+
 /* Weights as they are mapped, norms and biases; they stay where they are and must outlive the model. */
 typedef struct {
   Shape shape;
@@ -53,11 +57,11 @@ typedef struct {
   const Layer *layers;
 } Network;
 
-/* Activations, rounded to eight bits with a scale for each group. */
+/* Activations, rounded to eight bits with a scale for each group; TOGETHER tokens stand beside each other. */
 typedef struct {
-  int8_t *codes; /* [tokens][columns] */
-  float *scales; /* [tokens][columns / GROUP] */
-  float *sums;   /* of what the codes stand for [tokens][columns / GROUP]: a weight's minimum multiplies it */
+  int8_t *codes; /* [tokens / TOGETHER][columns / GROUP][TOGETHER][GROUP] */
+  float *scales; /* [tokens / TOGETHER][columns / GROUP][TOGETHER] */
+  float *sums;   /* of what the codes stand for, likewise: a weight's minimum multiplies it */
   int columns;
 } Rounded;
 
@@ -69,15 +73,14 @@ typedef struct {
   Rounded normed, attended, inner;
 } Room;
 
-/* One thread's own memory. */
+/* Where one thread works. */
 typedef struct {
+  Team *team;
+  int thread;
   float *sums;   /* products of a few tiles with all tokens */
   float *scores; /* of a few queries [8][keys] */
   float *found;  /* their answers [8][head_dim] */
 } Desk;
-
-typedef struct Kind Kind;
-typedef struct Team Team;
 
 typedef struct {
   Network network;
@@ -148,8 +151,9 @@ void team_close(Team *team);
 int team_size(const Team *team);
 /* Let every thread, the caller's among them, do the same work; they share it out by `team_take`. */
 void team_run(Team *team, void (*work)(const void *what, int thread), const void *what);
-/* A unit of work that nobody has taken yet, counted from 0; the caller stops where there are no more. */
-int team_take(Team *team);
+/* A unit of work, 0 … count - 1, that nobody has taken yet; `count` where none is left. A thread takes neighbours: its
+ * own share first, then what the others have not got to. */
+int team_take(Team *team, int thread, int count);
 /* All threads wait here until the last one arrives; then all units can be taken anew. */
 void team_meet(Team *team);
 
@@ -169,6 +173,10 @@ int prompt_reserve(Prompt *prompt, int tokens);
 
 static inline int tiles_of(int rows) { return (rows + TILE - 1) / TILE; }
 static inline int padded(int rows) { return tiles_of(rows) * TILE; }
+/* Where a group of a token's activations is, counted in groups. */
+static inline size_t group_at(const Rounded *all, int token, int group) {
+  return ((size_t)(token / TOGETHER) * (all->columns / GROUP) + group) * TOGETHER + token % TOGETHER;
+}
 static inline int slices_of(int vocabulary) { return (vocabulary + SLICE - 1) / SLICE; }
 
 #endif

@@ -10,10 +10,11 @@ static int NAME(slice)(const Model *model, int slice, int rows, float *out) {
 
 static void NAME(scores)(const Scores *scores, int thread) {
   const Model *model = scores->model;
-  float *sums = model->desks[thread].sums;
+  const Desk *desk = &model->desks[thread];
+  float *sums = desk->sums;
   int vocabulary = model->shape.vocabulary;
-  NAME(norm_all)(model, scores->states, model->network.norm, scores->rows);
-  EACH_UNIT(slice, model, slices_of(vocabulary)) {
+  NAME(norm_all)(model, scores->states, model->network.norm, scores->rows, desk);
+  EACH_UNIT(slice, desk, slices_of(vocabulary)) {
     int wide = NAME(slice)(model, slice, scores->rows, sums);
     for (int row = 0; row < scores->rows; row++)
       memcpy(scores->scores + (size_t)row * vocabulary + slice * SLICE, sums + row * SLICE, wide * sizeof(float));
@@ -54,9 +55,10 @@ static void NAME(rank_row)(const Ranking *what, int slice, int row, const float 
 
 static void NAME(rank)(const Ranking *what, int thread) {
   const Model *model = what->model;
-  float *sums = model->desks[thread].sums;
-  NAME(norm_all)(model, what->states, model->network.norm, what->rows);
-  EACH_UNIT(slice, model, slices_of(model->shape.vocabulary)) {
+  const Desk *desk = &model->desks[thread];
+  float *sums = desk->sums;
+  NAME(norm_all)(model, what->states, model->network.norm, what->rows, desk);
+  EACH_UNIT(slice, desk, slices_of(model->shape.vocabulary)) {
     int wide = NAME(slice)(model, slice, what->rows, sums);
     for (int row = 0; row < what->rows; row++) NAME(rank_row)(what, slice, row, sums + row * SLICE, wide);
   }

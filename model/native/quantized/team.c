@@ -2,11 +2,17 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "quantized.h"
 
 enum { PATIENCE = 2000 }; /* looks before a waiting thread lets others have its core */
+
+/* How far a thread's own share of the units is done; a cache line for each. */
+typedef struct {
+  _Alignas(64) atomic_int next;
+} Progress;
 
 struct Team {
   pthread_mutex_t lock;
@@ -16,7 +22,8 @@ struct Team {
   unsigned round;
   void (*work)(const void *what, int thread);
   const void *what;
-  atomic_int next, arrived;
+  Progress *progress; /* [threads] */
+  atomic_int arrived;
   atomic_uint turn;
 };
 
@@ -60,7 +67,12 @@ Team *team_open(int threads) {
   pthread_cond_init(&team->begun, NULL);
   pthread_cond_init(&team->ended, NULL);
   team->threads = calloc(threads, sizeof *team->threads);
-  for (int i = 1; team->threads && i < threads; i++) {
+  team->progress = aligned(threads * sizeof *team->progress);
+  if (!team->threads || !team->progress) {
+    team_close(team);
+    return NULL;
+  }
+  for (int i = 1; i < threads; i++) {
     if (!hire(team, i)) break; /* fewer threads do it too */
     team->count++;
   }
@@ -78,13 +90,18 @@ void team_close(Team *team) {
   pthread_cond_destroy(&team->ended);
   pthread_mutex_destroy(&team->lock);
   free(team->threads);
+  free(team->progress);
   free(team);
 }
 
 int team_size(const Team *team) { return team->count + 1; }
 
+static void begin_units(Team *team) {
+  for (int i = 0; i <= team->count; i++) atomic_store(&team->progress[i].next, 0);
+}
+
 void team_run(Team *team, void (*work)(const void *, int), const void *what) {
-  atomic_store(&team->next, 0);
+  begin_units(team);
   if (team->count) {
     pthread_mutex_lock(&team->lock);
     team->work = work, team->what = what;
@@ -100,13 +117,22 @@ void team_run(Team *team, void (*work)(const void *, int), const void *what) {
   pthread_mutex_unlock(&team->lock);
 }
 
-int team_take(Team *team) { return atomic_fetch_add(&team->next, 1); }
+int team_take(Team *team, int thread, int count) {
+  int64_t threads = team->count + 1;
+  for (int64_t i = 0; i < threads; i++) {
+    int64_t owner = (thread + i) % threads, first = count * owner / threads, last = count * (owner + 1) / threads;
+    if (first + atomic_load(&team->progress[owner].next) >= last) continue;
+    int64_t unit = first + atomic_fetch_add(&team->progress[owner].next, 1);
+    if (unit < last) return (int)unit;
+  }
+  return count;
+}
 
 void team_meet(Team *team) {
   unsigned turn = atomic_load(&team->turn);
   if (atomic_fetch_add(&team->arrived, 1) == team->count) {
     atomic_store(&team->arrived, 0);
-    atomic_store(&team->next, 0);
+    begin_units(team);
     atomic_store(&team->turn, turn + 1);
     return;
   }
