@@ -126,7 +126,7 @@ def test_log_messages_are_as_many_as_wanted(start_server: StartServer) -> None:
     client.initialize(options={"logLevel": "debug"})
     uri = client.open("word\n")
     client.complete(uri, 0, 2)
-    client.wait_for_message("window/logMessage", "inside of a word")
+    client.wait_for_message("window/logMessage", "inside a word")
 
 
 def test_a_message_that_makes_no_sense_does_not_end_the_server(start_server: StartServer) -> None:

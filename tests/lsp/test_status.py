@@ -61,7 +61,7 @@ def test_an_editor_that_does_not_ask_is_told_nothing(start_server: StartServer, 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("de fg\n    word\n", "the cursor is inside of a word"),
+        ("de fg\n    word\n", "the cursor is inside a word"),
         (LINE + fake(confidence=0.2), "The model is 20% sure of its fill, and 50% are asked for."),
         (LINE + fake(text="  "), "The fill is empty."),
         (LINE + fake(text="x))"), "The fill would bring a syntax error into the file."),
