@@ -14,15 +14,16 @@ import sys
 from collections.abc import Sequence
 from io import BufferedWriter
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from dgemma_lsp import __version__
 from dgemma_lsp.cli.exit_status import ExitStatus
-from dgemma_lsp.engines.base import Engine
-from dgemma_lsp.engines.local import LocalEngine
 from dgemma_lsp.lsp.greeting import greet
 from dgemma_lsp.settings.preferences import Preferences
 from dgemma_lsp.settings.settings import Chosen, Device, Settings
+
+if TYPE_CHECKING:
+    from dgemma_lsp.engines.base import Engine
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,15 +47,18 @@ def _serve(arguments: argparse.Namespace) -> int:
     streams = None if arguments.tcp else greet(*_protocol_streams())
     from dgemma_lsp.lsp.server import build_server  # takes half a second
 
-    def make_engine(settings: Settings) -> Engine:
-        return LocalEngine(settings.model, settings.device.value, arguments.worker_command)
-
-    server = build_server(make_engine, _preferences(arguments))
+    server = build_server(lambda settings: _engine(settings, arguments), _preferences(arguments))
     if streams is None:
         server.start_tcp(*arguments.tcp)
     else:
         server.start_io(*streams)
     return 0 if server.shutdown_requested else 1
+
+
+def _engine(settings: Settings, arguments: argparse.Namespace) -> Engine:
+    from dgemma_lsp.engines.local import LocalEngine  # the answer to initialize must not wait for it
+
+    return LocalEngine(settings.model, settings.device.value, arguments.worker_command)
 
 
 def _preferences(arguments: argparse.Namespace) -> Preferences:
@@ -115,7 +119,7 @@ def _examine(arguments: argparse.Namespace) -> int:
     from dgemma_lsp.cli.doctor import examine
 
     settings = _preferences(arguments).settings
-    report = examine(LocalEngine(settings.model, settings.device.value, arguments.worker_command))
+    report = examine(_engine(settings, arguments))
     print(report.to_json() if arguments.json else "\n".join(report.lines()))
     return ExitStatus.ENGINE_FAILED if report.fill is None else ExitStatus.DONE
 
