@@ -36,10 +36,13 @@ from dgemma_model.grow.plain import (
 )
 from dgemma_model.grow.source import Json, Special
 from dgemma_model.grow.tensorfile import Array, Float32, TensorFile
+from dgemma_model.grow.tiles import ROWS, from_tiles, into_tiles
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 FREQUENCIES = "rotary.frequencies"
+LAYOUT = "tiles"
+"""How matrices lie in the files; see `tiles`."""
 
 _SHARD = 90_000_000
 """Bytes of tensors in a file, at most, unless a single one is larger."""
@@ -68,10 +71,15 @@ class Packed:
         try:
             self.config = _plain_config(self.json["plain"])
             self.blueprint = Blueprint(self.config, int(self.json["growth"]["exponent"]))
+            layout = self.json["storage"].get("layout")
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{folder} is not a packed checkpoint; grow one by: python -m dgemma_model.grow."
             ) from error
+        if layout != LAYOUT:
+            raise ModelError(f"{folder} was grown by an older version; grow the checkpoint anew.")
+        slots = (*tensors(self.config), *expert_tensors(self.config))
+        self._rows = {slot.name: slot.shape[0] for slot in slots}
         self._files = {name: file for file in _shards(folder) for name in file.names()}
 
     def tensor(self, name: str) -> Float32:
@@ -83,7 +91,7 @@ class Packed:
         }
         if "q" not in found:
             raise ModelError(f"{self.folder} lacks the tensor {name}; grow the checkpoint anew.")
-        return unpack(found)
+        return unpack(from_tiles(found, self._rows[name]))
 
     def has(self, name: str) -> bool:
         return name in self._files or f"{name}.q" in self._files
@@ -107,7 +115,7 @@ def write_packed(folder: Path, network: PlainNetwork, blueprint: Blueprint, card
     extra = {
         "plain": _plain_json(network.config),
         "growth": {"exponent": blueprint.exponent},
-        "storage": {"matrices": int(bits), "embeddings": 8, "group": GROUP},
+        "storage": {"matrices": int(bits), "embeddings": 8, "group": GROUP, "layout": LAYOUT},
     }
     with filling(folder, sum(size for shard in plan for _, size in shard)):
         write_card(folder, stock_config(blueprint, card.special, card.mask) | extra, card)
@@ -178,10 +186,10 @@ def _sharded(slots: Sequence[Slot], bits: Bits) -> Iterator[list[tuple[Slot, int
 
 
 def _bytes(slot: Slot, bits: Bits) -> int:
-    weights = int(np.prod(slot.shape))
+    if slot.kind is Kind.VECTOR:
+        return 4 * int(np.prod(slot.shape))
+    weights = -(-slot.shape[0] // ROWS) * ROWS * slot.shape[1]
     match slot.kind:
-        case Kind.VECTOR:
-            return 4 * weights
         case Kind.MATRIX if bits is Bits.FOUR:
             return weights // 2 + 4 * weights // GROUP
     return weights + 2 * weights // GROUP
@@ -199,7 +207,8 @@ def _packed(network: PlainNetwork, slot: Slot, bits: Bits) -> Iterator[tuple[str
     if slot.kind is Kind.VECTOR:
         yield slot.name, values.astype("<f4")
         return
-    for suffix, part in pack(values, bits if slot.kind is Kind.MATRIX else Bits.EIGHT).items():
+    parts = pack(values, bits if slot.kind is Kind.MATRIX else Bits.EIGHT)
+    for suffix, part in into_tiles(parts).items():
         yield f"{slot.name}.{suffix}", part
 
 
