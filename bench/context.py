@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dgemma_lsp.fill.context import BUDGET, Place, similar, within
+from dgemma_lsp.fill.context import BUDGET, Names, cut, names_around, similar, within
 from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.train.data.sources import read_sources
 from dgemma_model.train.evaluate.cases import Case, Kind, draw
@@ -35,14 +35,14 @@ class Surrounding:
     """What else there is.
 
     Attributes:
-        place: that is filled.
+        names: the names near the place that is filled.
         tabs: texts of other open documents.
         edited: pieces of them, around places that were edited last.
         renamed: the same, with names that are about to be written.
         elsewhere: the same, of other documents too.
     """
 
-    place: Place
+    names: Names
     tabs: Tabs
     edited: Sequence[str]
     renamed: Sequence[str]
@@ -50,15 +50,15 @@ class Surrounding:
 
 
 def _pieces(around: Surrounding) -> list[str]:
-    return list(similar(around.place, around.tabs))
+    return list(similar(around.names, (piece for tab in around.tabs for piece in cut(tab))))
 
 
 SOURCES: Mapping[str, Callable[[Surrounding], tuple[str, ...]]] = {
     "nothing": lambda around: (),
     "similar pieces": lambda around: within(BUDGET, _pieces(around)),
-    "definitions of names": lambda around: within(BUDGET, definitions(around.place, around.tabs)),
+    "definitions of names": lambda around: within(BUDGET, definitions(around.names, around.tabs)),
     "definitions, then similar pieces": lambda around: within(
-        BUDGET, [*definitions(around.place, around.tabs), *_pieces(around)]
+        BUDGET, [*definitions(around.names, around.tabs), *_pieces(around)]
     ),
     "whole documents": lambda around: tuple(around.tabs),
     "edited places, then similar pieces": lambda around: within(BUDGET, [*around.edited, *_pieces(around)]),
@@ -77,11 +77,11 @@ _DEFINITION = re.compile(
 _DEFINITION_LINES = 12
 
 
-def definitions(place: Place, tabs: Tabs) -> Iterator[str]:
-    """Where names of a place are defined in some texts, with the lines below."""
+def definitions(wanted: Names, tabs: Tabs) -> Iterator[str]:
+    """Where some names are defined in some texts, with the lines below."""
     for text in tabs:
         for found in _DEFINITION.finditer(text):
-            if (found[1] or found[2]) in place.names:
+            if (found[1] or found[2]) in wanted:
                 lines = text[found.start() :].split("\n", _DEFINITION_LINES)
                 yield "\n".join(lines[:_DEFINITION_LINES])
 
@@ -129,8 +129,8 @@ def cases(corpus: Path, count: int) -> Iterator[tuple[Case, Surrounding]]:
         tabs, own = files[:TABS], random.Random(number)
         names = set(re.findall(r"[^\W\d]\w{2,}", truth))
         renamed, everywhere = (edited(texts, names, own) if names else [] for texts in (tabs, files))
-        place = Place.at(segments[0] + segments[1], len(segments[0]))
-        yield case, Surrounding(place, tabs, edited(tabs, set(), own), renamed, everywhere)
+        near = names_around(segments[0] + segments[1], len(segments[0]))
+        yield case, Surrounding(near, tabs, edited(tabs, set(), own), renamed, everywhere)
 
 
 def exact(infiller: Infiller, case: Case, context: tuple[str, ...]) -> bool:

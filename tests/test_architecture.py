@@ -39,7 +39,10 @@ OUTSIDE_WORLD = (
 )
 """What a pure module does without."""
 
-PURE = ("dgemma_lsp.text", "dgemma_lsp.fill.polish")
+PURE = (
+    "dgemma_lsp.text",
+    *(f"dgemma_lsp.fill.{name}" for name in ("context", "overlap", "polish", "rejection", "syntax_errors")),
+)
 
 MOST_LINES = 450
 TOO_LONG: Mapping[str, str] = {

@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from dgemma_lsp.engines.base import Cancelled, Engine, EngineError
-from dgemma_lsp.fill.polish import Rejection, polished, python_syntax_errors
+from dgemma_lsp.fill.polish import polished
+from dgemma_lsp.fill.rejection import Rejection
+from dgemma_lsp.fill.syntax_errors import python_syntax_errors
 from dgemma_lsp.text import languages
 from dgemma_lsp.text.guarantee import apply_fills
 from dgemma_lsp.text.line_breaks import in_document_newlines, to_lf

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 from lsprotocol import types as lsp
 
 from dgemma_lsp.engines.base import EngineError
-from dgemma_lsp.fill import context
 from dgemma_lsp.fill.pipeline import Candidate, Gate, Outcome
-from dgemma_lsp.fill.polish import Rejection
+from dgemma_lsp.fill.rejection import Rejection
 from dgemma_lsp.lsp import to_lsp
 from dgemma_lsp.lsp.documents import Snapshot
 from dgemma_lsp.lsp.serving import Accepted, Answer, Server, Wish
@@ -201,7 +200,7 @@ def _elsewhere(ls: Server, document: Snapshot, wish: Wish) -> tuple[ContextPiece
         if one.uri != document.uri and one.language == document.language and not ls.why_unwanted(one)
     )
     texts = [one.lf_text for one in islice(others, MOST_TABS)]
-    return tuple(map(ContextPiece, context.gathered(wish.text, wish.cursor, texts))) if texts else ()
+    return tuple(map(ContextPiece, ls.context.gather(wish.text, wish.cursor, texts)))
 
 
 async def _complete(

@@ -24,6 +24,7 @@ from pygls.uris import to_fs_path
 
 from dgemma_lsp import __version__
 from dgemma_lsp.engines.base import Engine
+from dgemma_lsp.fill.context import Context
 from dgemma_lsp.lsp.documents import Documents, Snapshot, path_of
 from dgemma_lsp.lsp.greeting import NAME
 from dgemma_lsp.lsp.journal import Counters, LogFile
@@ -137,6 +138,7 @@ class Server(LanguageServer):
         documents: the open ones.
         exclusions: documents that are left alone.
         suggestions: the last ones, as far as they were made with the present settings.
+        context: finds pieces of other documents for completions.
         ahead: the last thing that was computed although nobody had asked for it, or is being computed.
         session: None while the user has turned the server off.
         counters: of what was shown and accepted.
@@ -158,6 +160,7 @@ class Server(LanguageServer):
         self.documents = Documents(lsp.PositionEncodingKind.Utf16)
         self.exclusions = Exclusions(preferences.settings.exclude)
         self.suggestions = Suggestions()
+        self.context = Context()
         self.ahead: tuple[Wish, asyncio.Task[Answer]] | None = None
         self.session: Session | None = None
         self.counters = Counters(folder)

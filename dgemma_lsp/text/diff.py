@@ -16,7 +16,7 @@ Opcode = tuple[Literal["replace", "delete", "insert", "equal"], int, int, int, i
 
 
 def unified_diff(before: bytes, after: bytes, path: str) -> bytes:
-    """The change as ``git apply`` and ``patch`` accept it; empty if there is none.
+    """Return the change as ``git apply`` and ``patch`` accept it; empty if there is none.
 
     Lines end at LF only, as those programs see them. A CR is part of its line, and a file with bare CRs is one line.
 
@@ -52,7 +52,7 @@ class _Pairing(SequenceMatcher[bytes]):
         super().__init__(None, old[self._head : old_end], new[self._head : new_end])
 
     def get_opcodes(self) -> list[Opcode]:
-        """The first and the last are "equal", but may be empty."""
+        """Return the opcodes; the first and the last are "equal", but may be empty."""
         by, (old, new) = self._head, self._lengths
         between = [(tag, a + by, b + by, c + by, d + by) for tag, a, b, c, d in super().get_opcodes()]
         end: Opcode = "equal", old - self._tail, old, new - self._tail, new

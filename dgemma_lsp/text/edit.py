@@ -24,7 +24,7 @@ class Edit:
 
     @classmethod
     def between(cls, before: str, after: str) -> Edit:
-        """The smallest edit that turns one text into another."""
+        """Return the smallest edit that turns one text into another."""
         head, tail = unchanged_ends(before, after)
         return cls(head, len(before) - tail, len(after) - tail - head)
 
@@ -34,7 +34,7 @@ class Edit:
         return self.length - (self.end - self.start)
 
     def moved(self, region: Region) -> Region | None:
-        """Where a region is after the edit; None if the edit changed it, or wrote at an empty one."""
+        """Return where a region is after the edit; None if the edit changed it, or wrote at an empty one."""
         if region.start == region.end == self.start == self.end:
             return None
         if self.end <= region.start:

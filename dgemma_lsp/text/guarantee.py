@@ -12,7 +12,7 @@ class GuaranteeBroken(Exception):
 
 
 def apply_fills(document: MaskedDocument, fills: Sequence[str]) -> str:
-    """The document's text with ``fills`` in its regions.
+    """Return the document's text with ``fills`` in its regions.
 
     Raises:
         GuaranteeBroken: something outside the regions came out differently.

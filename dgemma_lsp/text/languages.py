@@ -93,22 +93,22 @@ class Language:
 
 
 def languages() -> Mapping[str, Language]:
-    """The whole table, by the grammars' names."""
+    """Return the whole table, by the grammars' names."""
     return _table()[1]
 
 
 def default_marker() -> str:
-    """What anybody may write, in any language, where something is to be filled in."""
+    """Return what anybody may write, in any language, where something is to be filled in."""
     return _table()[0]
 
 
 def find(name: str | None, path: str = "") -> Language | None:
-    """The language that an editor calls ``name``; without a name, the one that the extension of ``path`` tells."""
+    """Return the language that an editor calls ``name``; without a name, the one that a path's extension tells."""
     return _by_name().get(name.lower() if name else PurePosixPath(path).suffix.lower())
 
 
 def language_id(name: str, path: str) -> str | None:
-    """What a document's language is called: what the editor says, or for plain text, what its extension tells.
+    """Return what a document's language is called: what the editor says, or for plain text, what its extension tells.
 
     Returns:
         A name in lower case; None if neither tells.
@@ -120,7 +120,7 @@ def language_id(name: str, path: str) -> str | None:
 
 
 def is_one_of(name: str | None, names: Iterable[str]) -> bool:
-    """Whether a language is among others, all of them named as editors do. No language is ``plaintext``."""
+    """Return whether a language is among others, all of them named as editors do. No language is ``plaintext``."""
     return _canonical(name or _PLAIN_TEXT) in map(_canonical, names)
 
 

@@ -11,17 +11,17 @@ LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 def to_lf(text: str) -> str:
-    """The text with every line break as LF."""
+    """Return the text with every line break as LF."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def in_document_newlines(fill: str, text: str, region: Region) -> str:
-    """A fill with LF line breaks in those that a document has at a region; see `newline_at`."""
+    """Return a fill with LF line breaks in those that a document has at a region; see `newline_at`."""
     return fill.replace("\n", newline_at(text, region))
 
 
 def newline_at(text: str, region: Region) -> str:
-    """The line break to write in a region: the first one inside it, else the nearest before or after; LF if none."""
+    """Return the line break to write in a region: the first one in it, else the nearest one around it, else LF."""
     if inside := LINE_BREAK.search(text, region.start, region.end):
         return inside[0]
     # Only the last line before the region matters: a search from the front would read the whole file.

@@ -27,11 +27,11 @@ class LineStarts:
         return len(self._starts)
 
     def start(self, line: int) -> int:
-        """Where a line begins."""
+        """Return where a line begins."""
         return self._starts[line] + (self._shift if line >= self._gap else 0)
 
     def at(self, offset: int) -> int:
-        """The line that contains an offset."""
+        """Return the line that contains an offset."""
         if self._gap < len(self._starts) and offset >= self.start(self._gap):
             return bisect_right(self._starts, offset - self._shift, lo=self._gap) - 1
         return bisect_right(self._starts, offset, hi=self._gap) - 1

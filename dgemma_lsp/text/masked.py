@@ -27,20 +27,20 @@ class Region:
             raise RegionError(f"A region must not end before it starts, but {self.start}:{self.end} does.")
 
     def of(self, text: str) -> str:
-        """The characters of a text that lie in the region."""
+        """Return the characters of a text that lie in the region."""
         return text[self.start : self.end]
 
     def shifted(self, by: int) -> Region:
-        """The region that lies so many characters further on; a negative number moves it back."""
+        """Return the region that lies so many characters further on; a negative number moves it back."""
         return Region(self.start + by, self.end + by)
 
     def contains(self, other: Region) -> bool:
-        """Whether another region lies inside this one; a region contains itself."""
+        """Return whether another region lies inside this one; a region contains itself."""
         return self.start <= other.start and other.end <= self.end
 
 
 def outermost(regions: Iterable[Region]) -> Iterator[Region]:
-    """The regions in document order, without those that begin inside another one."""
+    """Return the regions in document order, without those that begin inside another one."""
     end = -1
     for region in sorted(regions, key=lambda region: (region.start, -region.end)):
         if region.start >= end:
@@ -101,7 +101,7 @@ class MaskedDocument:
         return tuple(region.of(self.text) for region in self.regions)
 
     def filled(self, fills: Sequence[str]) -> str:
-        """The text with each region replaced by its fill. The segments are copied as they are.
+        """Return the text with each region replaced by its fill. The segments are copied as they are.
 
         Args:
             fills: one text for each region, in document order.

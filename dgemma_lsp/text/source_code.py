@@ -33,7 +33,7 @@ class SourceCode:
         self._excerpts: dict[tuple[Region, ...], Excerpt] = {}
 
     def excerpts(self, focus: Region) -> Iterator[Excerpt]:
-        """Excerpts around a place, each larger than the one before. The last one is the whole text."""
+        """Return excerpts around a place, each larger than the one before. The last one is the whole text."""
         if self.language is None:
             return
         reach = REACH
@@ -45,11 +45,11 @@ class SourceCode:
             reach *= 4
 
     def near(self, offset: int) -> Excerpt | None:
-        """The smallest excerpt around a place; None in an unknown language."""
+        """Return the smallest excerpt around a place; None in an unknown language."""
         return next(self.excerpts(Region(offset, offset)), None)
 
     def embedded(self, region: Region, language: str | None) -> SourceCode:
-        """A part of the text, in a language of its own."""
+        """Return a part of the text, in a language of its own."""
         return SourceCode(region.of(self.text), language, self.markers)
 
     def _excerpt(self, parts: tuple[Region, ...]) -> Excerpt:

@@ -21,7 +21,7 @@ _INDENTATION = re.compile(r"[ \t]*")
 def surroundings(
     text: str, focus: Region, code_starts: tuple[str, ...], reach: int = REACH
 ) -> tuple[Region, ...]:
-    """The parts of a text that say what lies around a place: the headers around it, then the text within reach.
+    """Return the parts of a text that say what lies around a place: the headers around it, then the text within reach.
 
     Args:
         text: the whole document.
@@ -36,7 +36,7 @@ def surroundings(
 
 
 def headers(text: str, start: int, code_starts: tuple[str, ...]) -> list[Region]:
-    """The lines above ``start`` that are less and less indented: they open the classes and functions around it.
+    """Return the lines above ``start`` that are less and less indented: they open the classes and functions around it.
 
     Args:
         text: the whole document.
@@ -60,7 +60,7 @@ def headers(text: str, start: int, code_starts: tuple[str, ...]) -> list[Region]
 
 
 def _start(text: str, focus: int, reach: int, code_starts: tuple[str, ...]) -> int:
-    """The start of the first of the least indented lines within reach: it is hardly ever in a string or a comment."""
+    """Return where the first of the least indented lines within reach begins. It is hardly ever in a string."""
     if focus <= reach:
         return 0
     line = text.rfind("\n", 0, focus) + 1
@@ -69,7 +69,7 @@ def _start(text: str, focus: int, reach: int, code_starts: tuple[str, ...]) -> i
 
 
 def _end(text: str, focus: int, reach: int, code_starts: tuple[str, ...]) -> int:
-    """The end of the text before the last of the least indented lines within reach."""
+    """Return the end of the text before the last of the least indented lines within reach."""
     line = text.find("\n", focus) + 1
     if not line or len(text) - focus <= reach:
         return len(text)
@@ -78,7 +78,7 @@ def _end(text: str, focus: int, reach: int, code_starts: tuple[str, ...]) -> int
 
 
 def _code_lines(text: str, start: int, end: int, code_starts: tuple[str, ...]) -> list[re.Match[str]]:
-    """The indentations of lines that seem to begin something, as far as that can be told without a parser."""
+    """Return the indentations of lines that seem to begin something, as far as that can be told without a parser."""
     certain = list(_code_start(code_starts).finditer(text, start, end)) if code_starts else []
     return certain or list(_FIRST_WORD.finditer(text, start, end))
 

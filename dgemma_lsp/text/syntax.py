@@ -111,28 +111,28 @@ class Excerpt:
         return self.wrap(self._tree.root_node)
 
     def holds(self, node: Node) -> bool:
-        """Whether a node certainly ends where it seems to, and not only because the excerpt does."""
+        """Return whether a node certainly ends where it seems to, and not only because the excerpt does."""
         return self.body.end == len(self.text) or self.text[node.end : self.body.end].strip() != ""
 
     def at(self, offset: int) -> Node:
-        """The smallest named node that contains, begins at or ends at a place in the last part."""
+        """Return the smallest named node that contains, begins at or ends at a place in the last part."""
         byte = self._byte(offset)
         smallest = self._tree.root_node.named_descendant_for_byte_range(byte, byte)
         return self.wrap(smallest or self._tree.root_node)
 
     def is_prose(self, offset: int) -> bool:
-        """Whether a character of the last part is in a string or a comment."""
+        """Return whether a character of the last part is in a string or a comment."""
         return self.is_in(offset, self.language.prose)
 
     def is_in(self, offset: int, kinds: frozenset[str]) -> bool:
-        """Whether a character of the last part is in a node of one of some kinds."""
+        """Return whether a character of the last part is in a node of one of some kinds."""
         node: Node | None = self.at(offset)
         while node is not None and not (node.kind in kinds and node.start <= offset < node.end):
             node = node.parent
         return node is not None
 
     def captures(self, query: str) -> Iterator[tuple[str, Node]]:
-        """What a query of the language captures, in no particular order: names and nodes."""
+        """Return what a query of the language captures, in no particular order: names and nodes."""
         from tree_sitter import QueryCursor
 
         if query:
@@ -179,7 +179,7 @@ class Excerpt:
 
 
 def _joined(parts: tuple[Region, ...]) -> Iterator[tuple[int, Region]]:
-    """Where each part begins when they are joined."""
+    """Return where each part begins when they are joined."""
     start = 0
     for part in parts:
         yield start, part
@@ -187,7 +187,7 @@ def _joined(parts: tuple[Region, ...]) -> Iterator[tuple[int, Region]]:
 
 
 def _parseable(source: str, language: Language, markers: Markers) -> str:
-    """A text of the same length, with markers that the grammar can read and without lines that end in a lone CR."""
+    """Return a text of the same length, in which the grammar can read the markers and every line break."""
     for marker in sorted(markers, key=len, reverse=True):  # one may be part of another
         if marker in source and not _is_prose(marker, language.name):
             source = source.replace(marker, re.sub(r"[^\r\n]", language.stand_in, marker))
@@ -196,7 +196,7 @@ def _parseable(source: str, language: Language, markers: Markers) -> str:
 
 @cache
 def _is_prose(marker: str, language: str) -> bool:
-    """Whether a marker is a comment or a string, which the grammar can read as it is."""
+    """Return whether a marker is a comment or a string, which the grammar can read as it is."""
     node = _parser(language).parse(marker.encode("utf-8", "replace")).root_node
     while not node.has_error and node.named_child_count == 1:
         node = node.named_children[0]
@@ -207,7 +207,7 @@ def _is_prose(marker: str, language: str) -> bool:
 
 @cache
 def grammar(name: str) -> tree_sitter.Language:
-    """A grammar; it is loaded when it is first used."""
+    """Return a grammar; it is loaded when it is first used."""
     from tree_sitter_language_pack import get_language
 
     return get_language(cast(Any, name))

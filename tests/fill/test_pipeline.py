@@ -9,7 +9,7 @@ import pytest
 from dgemma_lsp.engines.base import EngineError, FillCancelled
 from dgemma_lsp.fill import pipeline
 from dgemma_lsp.fill.pipeline import Gate, Outcome, outcome
-from dgemma_lsp.fill.polish import Rejection
+from dgemma_lsp.fill.rejection import Rejection
 from dgemma_lsp.text.guarantee import GuaranteeBroken
 from dgemma_lsp.text.masked import MaskedDocument, Region
 from dgemma_model.protocol import ContextPiece, Fill, FillOptions

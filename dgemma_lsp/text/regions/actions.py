@@ -30,7 +30,7 @@ class Action(Enum):
 
 
 def offered(code: SourceCode, selected: Region) -> list[Action]:
-    """The actions that make sense where the user is.
+    """Return the actions that make sense where the user is.
 
     Args:
         code: the document.
@@ -40,7 +40,7 @@ def offered(code: SourceCode, selected: Region) -> list[Action]:
 
 
 def frames(action: Action, code: SourceCode, selected: Region) -> tuple[Frame, ...]:
-    """What is to be filled for an action, in document order; nothing where it makes no sense."""
+    """Return what is to be filled for an action, in document order; nothing where it makes no sense."""
     cursor = selected.start
     match action:
         case Action.REWRITE | Action.REWRITE_GENTLY | Action.REWRITE_ANEW:

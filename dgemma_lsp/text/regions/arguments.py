@@ -11,7 +11,7 @@ from dgemma_lsp.text.syntax import Excerpt
 
 
 def arguments_region(code: SourceCode, cursor: int) -> Region | None:
-    """What is between the parentheses of the call whose arguments the cursor is in."""
+    """Return what is between the parentheses of the call whose arguments the cursor is in."""
     return region_at(code, cursor, _arguments)
 
 

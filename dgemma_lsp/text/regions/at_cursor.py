@@ -26,24 +26,24 @@ Question = Callable[[Excerpt, int], Answer | None]
 
 
 def frames_at(code: SourceCode, cursor: int, question: Question) -> tuple[Frame, ...]:
-    """The frames that answer a question about a cursor; none if there is no answer."""
+    """Return the frames that answer a question about a cursor; none if there is no answer."""
     inner, start = innermost_code(code, cursor)
     answer = _certain_answer(inner, cursor - start, question)
     return tuple(frame.shifted(start) for frame in answer.frames) if answer else ()
 
 
 def region_at(code: SourceCode, cursor: int, question: Question) -> Region | None:
-    """The region of the first frame that answers a question about a cursor."""
+    """Return the region of the first frame that answers a question about a cursor."""
     return next((frame.region for frame in frames_at(code, cursor, question)), None)
 
 
 def enclosing_function(code: SourceCode, cursor: int) -> Region | None:
-    """The innermost function around a cursor."""
+    """Return the innermost function around a cursor."""
     return region_at(code, cursor, _function)
 
 
 def nodes_around(excerpt: Excerpt, cursor: int) -> Iterator[Node]:
-    """The nodes around a cursor, innermost first."""
+    """Return the nodes around a cursor, innermost first."""
     anchor, limit = _anchor(excerpt, cursor)
     node: Node | None = excerpt.at(anchor)
     while node is not None:
@@ -71,7 +71,7 @@ def _function(excerpt: Excerpt, cursor: int) -> Answer | None:
 
 
 def _anchor(excerpt: Excerpt, cursor: int) -> tuple[int, int]:
-    """The character that stands for a cursor, and the column that nodes must begin before if they have ended."""
+    """Return the character that stands for a cursor, and the column that nodes must begin before if they have ended."""
     text, anywhere = excerpt.text, len(excerpt.text)
     before, after = line_around(text, cursor)
     if not is_blank(before + after):

@@ -20,12 +20,12 @@ from dgemma_lsp.text.syntax import Excerpt, Node
 
 
 def block_region(code: SourceCode, cursor: int) -> Region | None:
-    """The body of the innermost statement around a cursor that has one; an insertion point if it is empty."""
+    """Return the body of the innermost statement around a cursor that has one; an insertion point if it is empty."""
     return region_at(code, cursor, _block)
 
 
 def unfinished_block(code: SourceCode, cursor: int) -> Region | None:
-    """What the block at a cursor lacks: all of it, its only placeholder, or more statements at an empty line.
+    """Return what the block at a cursor lacks: all of it, its only placeholder, or more statements at an empty line.
 
     Statements that are there already stay.
     """
@@ -39,7 +39,7 @@ def unfinished_block(code: SourceCode, cursor: int) -> Region | None:
 
 
 def on_lines_of_its_own(text: str, block: Region) -> Frame:
-    """A block as a frame. An empty block after a colon or between braces gets a line of its own."""
+    """Return a block as a frame. An empty block after a colon or between braces gets a line of its own."""
     before, after = line_around(text, block.start)
     closed = after.lstrip().startswith("}")
     begins = before.rstrip().endswith((":", "{")) and (is_blank(after) or closed)
@@ -50,14 +50,14 @@ def on_lines_of_its_own(text: str, block: Region) -> Frame:
 
 
 def body_of(excerpt: Excerpt, statement: Node, cursor: int) -> Node | None:
-    """The block of a statement; of several blocks the one around the cursor, else the first."""
+    """Return the block of a statement; of several blocks the one around the cursor, else the first."""
     blocks = [node for node in statement.named if node.kind in excerpt.language.blocks]
     around = [node for node in blocks if node.start <= cursor <= node.end]
     return next(iter(around or blocks), None)
 
 
 def statements_of(text: str, block: Node, cursor: int) -> Region:
-    """The statements of a block without the blanks around them; an insertion point if there are none."""
+    """Return the statements of a block without the blanks around them; an insertion point if there are none."""
     inside = block.interior
     return selection_region(text, inside.start, inside.end) or _insertion_point(text, inside, cursor)
 
@@ -74,7 +74,7 @@ def _block(excerpt: Excerpt, cursor: int) -> Answer | None:
 
 
 def _insertion_point(text: str, blank: Region, cursor: int) -> Region:
-    """Where to write in an empty block: at the cursor if it is inside, else on the first empty line."""
+    """Return where to write in an empty block: at the cursor if it is inside, else on the first empty line."""
     follows = blank.start <= cursor and is_blank(text[blank.start : cursor])
     if follows and (cursor <= blank.end or is_on_blank_line(text, cursor)):
         return Region(cursor, cursor)

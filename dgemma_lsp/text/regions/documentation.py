@@ -16,7 +16,7 @@ from dgemma_lsp.text.syntax import Excerpt, Node
 
 
 def docstring_and_body(code: SourceCode, cursor: int) -> tuple[Frame, ...]:
-    """The documentation of the function around a cursor, which may be missing, and the function's body.
+    """Return the documentation of the function around a cursor, which may be missing, and the function's body.
 
     Returns:
         Two frames; none where there is no function, or where its documentation cannot be told from other comments.
@@ -81,7 +81,7 @@ def _documented_above(
 
 
 def _indentation_inside(text: str, body: Node) -> str:
-    """The indentation of a body, which may begin on the line of its function."""
+    """Return the indentation of a body, which may begin on the line of its function."""
     outer = indentation(text, body.start)
     if body.start < body.end and column(text, body.start) == len(outer):
         return outer

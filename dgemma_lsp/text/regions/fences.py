@@ -10,7 +10,7 @@ from dgemma_lsp.text.syntax import Excerpt
 
 
 def fences(excerpt: Excerpt) -> Iterator[tuple[Region, str]]:
-    """The texts in other languages, and the name that each language has there."""
+    """Return the texts in other languages, and the name that each language has there."""
     language = excerpt.language
     for kind in language.fences:
         for _, fence in excerpt.captures(f"({kind}) @fence"):
@@ -21,7 +21,7 @@ def fences(excerpt: Excerpt) -> Iterator[tuple[Region, str]]:
 
 
 def innermost_code(code: SourceCode, cursor: int) -> tuple[SourceCode, int]:
-    """The code that a cursor is in, and where it begins: a fence's content, or all of it outside the fences."""
+    """Return the code that a cursor is in, and where it begins: a fence's content, or all of it outside the fences."""
     if code.language is None or not code.language.fences:
         return code, 0
     excerpt = code.near(cursor)

@@ -17,12 +17,12 @@ class Frame:
     after: str = ""
 
     def shifted(self, by: int) -> Frame:
-        """The same frame so many characters further on."""
+        """Return the same frame so many characters further on."""
         return Frame(self.region.shifted(by), self.before, self.after)
 
 
 def framed(text: str, frames: Sequence[Frame]) -> tuple[str, tuple[Region, ...]]:
-    """The text with its frames in place, and where their regions are in it.
+    """Return the text with its frames in place, and where their regions are in it.
 
     Args:
         text: the whole document.

@@ -16,7 +16,7 @@ MOST_HOLES = 16
 
 
 def holes(code: SourceCode, within: Region | None = None) -> list[Region]:
-    """The first `MOST_HOLES` placeholders, in document order and without overlap.
+    """Return the first `MOST_HOLES` placeholders, in document order and without overlap.
 
     Args:
         code: in an unknown language, only markers are placeholders.
@@ -26,7 +26,7 @@ def holes(code: SourceCode, within: Region | None = None) -> list[Region]:
 
 
 def has_holes(code: SourceCode) -> bool:
-    """Whether there is any placeholder."""
+    """Return whether there is any placeholder, without looking for more."""
     return next(_holes(code), None) is not None
 
 
@@ -49,7 +49,7 @@ def _holes(code: SourceCode, within: Region | None = None) -> Iterator[Region]:
 
 
 def _holes_near(code: SourceCode, offset: int) -> tuple[int, list[Region]]:
-    """How far the text around an offset was searched, and the placeholders there, in no order."""
+    """Return how far the text around an offset was searched, and the placeholders there, in no order."""
     excerpt = code.near(offset)
     if excerpt is None:
         whole = Region(0, len(code.text))
@@ -68,7 +68,7 @@ def _markers(text: str, within: Region, markers: Markers) -> list[Region]:
 
 
 def _placeholders(excerpt: Excerpt) -> list[Region]:
-    """What stands for a missing body in the excerpt's language, except where that is intended."""
+    """Return what stands for a missing body in the excerpt's language, except where that is intended."""
     kept = [node.region for name, node in excerpt.captures(excerpt.language.kept) if name == "kept"]
     marked = [node.region for name, node in excerpt.captures(excerpt.language.holes) if name == "hole"]
     return [hole for hole in marked if not any(region.contains(hole) for region in kept)]

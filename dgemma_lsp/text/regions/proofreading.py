@@ -11,7 +11,7 @@ from dgemma_lsp.text.source_code import SourceCode
 
 
 def prose_regions(code: SourceCode) -> list[Region]:
-    """Strings and comments, in document order and without overlap; nothing in an unknown language."""
+    """Return strings and comments, in document order and without overlap; nothing in an unknown language."""
     if code.language is None:
         return []
     query = " ".join(f"({kind}) @prose" for kind in sorted(code.language.prose))
@@ -20,7 +20,7 @@ def prose_regions(code: SourceCode) -> list[Region]:
 
 
 def lines_to_read(text: str, prose: Sequence[Region]) -> list[Region]:
-    """The lines, without the blanks around them, that are not all prose.
+    """Return the lines, without the blanks around them, that are not all prose.
 
     Args:
         text: with LF line endings.

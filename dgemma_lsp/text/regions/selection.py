@@ -21,7 +21,7 @@ class Silence(Enum):
 
 
 def completion_region(text: str, cursor: int) -> Region | Silence:
-    """The insertion point for what could come next at a cursor, or why nothing should.
+    """Return the insertion point for what could come next at a cursor, or why nothing should.
 
     Args:
         text: the whole document.
@@ -38,7 +38,7 @@ def completion_region(text: str, cursor: int) -> Region | Silence:
 
 
 def selection_region(text: str, start: int, end: int) -> Region | None:
-    """The region of a selection, without the blanks around it; None if nothing else is selected.
+    """Return the region of a selection, without the blanks around it; None if nothing else is selected.
 
     Args:
         text: the whole document.

@@ -12,7 +12,7 @@ from dgemma_lsp.text.source_code import SourceCode
 
 
 def stays_in_line(code: SourceCode, region: Region) -> bool:
-    """Whether the fill of a region must stay within its line.
+    """Return whether the fill of a region must stay within its line.
 
     A region inside a line of code gets one line. A region alone on its line may get a block in two cases: the code
     before it ends in a colon or a brace (which must not be part of a string or a comment), or it holds a placeholder.
@@ -29,7 +29,7 @@ def stays_in_line(code: SourceCode, region: Region) -> bool:
 
 
 def _opens_block(code: SourceCode, last: int) -> bool:
-    """Whether a character of code makes a block possible; -1 means there is none."""
+    """Return whether a character of code makes a block possible; -1 means there is none."""
     if code.text[last : last + 1] not in (":", "{"):
         return False
     excerpt = code.near(last)
@@ -38,7 +38,7 @@ def _opens_block(code: SourceCode, last: int) -> bool:
 
 @cache
 def _placeholder() -> re.Pattern[str]:
-    """A placeholder in any language, with nothing else."""
+    """Return a placeholder in any language, with nothing else."""
     return re.compile(
         rf"^(\.\.\.|pass|{re.escape(default_marker())})$|not (yet )?implemented|NotImplemented|UnsupportedOperation"
         r"|todo!|unimplemented!|TODO|FIXME",
