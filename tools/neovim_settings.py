@@ -6,9 +6,9 @@ import json
 import textwrap
 from collections.abc import Iterator
 
-from dgemma_lsp.settings.rules import Schema
 from dgemma_lsp.settings.schema import json_schema
-from dgemma_lsp.settings.settings import Leaf, leaves, plain
+from dgemma_lsp.settings.table import Leaf, leaves, plain
+from dgemma_lsp.settings.value_types import Schema
 
 BEGIN = "						*dgemma-settings*\n"
 END = "=" * 78 + "\n"
@@ -42,7 +42,7 @@ def with_settings(text: str) -> str:
 
 
 def _entry(leaf: Leaf) -> str:
-    told = f"{leaf.description[:1].upper()}{leaf.description[1:]} It must be {leaf.rule.allowed}."
+    told = f"{leaf.description[:1].upper()}{leaf.description[1:]} It must be {leaf.type.allowed}."
     default = json.dumps(plain(leaf.default), ensure_ascii=False)
     lines = textwrap.wrap(told, 62) + textwrap.wrap(f"Default: {default}", 62)
     return f"`{leaf.name}`\n" + "".join(f"\t\t{line}\n" for line in lines)

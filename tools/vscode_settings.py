@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dgemma_lsp.settings.rules import Schema
 from dgemma_lsp.settings.schema import json_schema
+from dgemma_lsp.settings.value_types import Schema
 
 BEGIN = '      "properties": {\n'
 END = "\n      }\n"
@@ -34,21 +34,21 @@ FIRST = (
 """What most people look for; the others follow as the server has them."""
 
 WORDS: Mapping[str, str] = {
-    "dgemma.enable": "Off: nothing is loaded, nothing is offered. To be quiet for a while, pause instead.",
+    "dgemma.enable": "If off, nothing is loaded and nothing is offered. To silence it for a while, pause instead.",
     "dgemma.languages": (
-        "Where anything is offered, as VS Code names languages. The bundled model was trained for Python only."
+        "Languages to work in, as VS Code names them. The bundled model was trained on Python only."
     ),
     "dgemma.automatic.minConfidence": (
-        "While you type, what the model is less sure of is not shown. "
-        "Asking for a suggestion shows it all the same."
+        "While you type, suggestions that the model is less sure of are not shown. "
+        "If you ask for a suggestion, they are."
     ),
-    "dgemma.alternatives": "How many suggestions there are to choose from when you ask for them.",
+    "dgemma.alternatives": "How many suggestions are offered when you ask for them.",
     "dgemma.rewrite.strength": (
-        "How much of the selected text a rewrite forgets: 1 begins from scratch; the lower, the more of it stays."
+        "How much of the selected text a rewrite forgets: 1 starts from scratch, lower values keep more of it."
     ),
     "dgemma.exclude": (
-        "Files that nothing is read from or computed in, as in a `.gitignore`. "
-        "What `.gitignore` and `.dgemmaignore` name is left alone as well."
+        "Files the server must never read, written as in a `.gitignore`. "
+        "Files that `.gitignore` and `.dgemmaignore` cover are never read either."
     ),
 }
 """Where the server's own words are no use in VS Code, whose commands and names it does not know."""

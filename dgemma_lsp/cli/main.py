@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 from dgemma_lsp import __version__
 from dgemma_lsp.cli.exit_status import ExitStatus
 from dgemma_lsp.lsp.greeting import greet
+from dgemma_lsp.settings.layers import Chosen
 from dgemma_lsp.settings.preferences import Preferences
-from dgemma_lsp.settings.settings import Chosen, Device, Settings
+from dgemma_lsp.settings.settings import Device, Settings
 
 if TYPE_CHECKING:
     from dgemma_lsp.engines.base import Engine

@@ -25,8 +25,9 @@ from dgemma_lsp.lsp.journal import state_folder
 from dgemma_lsp.lsp.serving import EngineFactory, Server
 from dgemma_lsp.lsp.status import Reason, State, Status, silent
 from dgemma_lsp.lsp.to_lsp import ACCEPTED
+from dgemma_lsp.settings.layers import Layer
 from dgemma_lsp.settings.preferences import PROJECT_FILE, Preferences
-from dgemma_lsp.settings.settings import LogLevel, Place
+from dgemma_lsp.settings.settings import LogLevel
 from dgemma_model.protocol import EngineInfo
 
 SECTION = "dgemma"
@@ -82,7 +83,7 @@ def build_server(
 
 
 def initialize(ls: Server, params: lsp.InitializeParams) -> None:
-    ls.choose(Place.OPTIONS, params.initialization_options)
+    ls.choose(Layer.OPTIONS, params.initialization_options)
     ls.look_at_projects()
     ls.documents = Documents(lsp.PositionEncodingKind(ls.workspace.position_encoding))
     ls.shows_status = to_lsp.shows_status(params.capabilities)
@@ -108,7 +109,7 @@ async def shut_down(ls: Server, *_params: object) -> None:
 async def did_change_configuration(ls: Server, params: lsp.DidChangeConfigurationParams) -> None:
     # Some editors send all of their settings, and others none: they want to be asked.
     if isinstance(params.settings, Mapping) and SECTION in params.settings:
-        ls.choose(Place.EDITOR, params.settings[SECTION])
+        ls.choose(Layer.EDITOR, params.settings[SECTION])
         ls.tell_problems()
     else:
         await _ask_for_configuration(ls)
@@ -140,7 +141,7 @@ async def _ask_for_configuration(ls: Server) -> None:
     wanted = lsp.ConfigurationParams([lsp.ConfigurationItem(section=SECTION)])
     with suppress(TimeoutError, JsonRpcException):
         answer = await asyncio.wait_for(ls.workspace_configuration_async(wanted), progress.ANSWER_SECONDS)
-        ls.choose(Place.EDITOR, answer[0] if answer else None)
+        ls.choose(Layer.EDITOR, answer[0] if answer else None)
         ls.tell_problems()
 
 

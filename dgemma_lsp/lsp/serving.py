@@ -32,8 +32,9 @@ from dgemma_lsp.lsp.session import Session
 from dgemma_lsp.lsp.status import Reason, State, Status
 from dgemma_lsp.lsp.suggestions import Noted, Rest, Suggestions
 from dgemma_lsp.settings.exclusion import Exclusions
+from dgemma_lsp.settings.layers import Layer
 from dgemma_lsp.settings.preferences import Preferences
-from dgemma_lsp.settings.settings import LogLevel, Place, Settings
+from dgemma_lsp.settings.settings import LogLevel, Settings
 from dgemma_lsp.text import languages
 from dgemma_lsp.text.masked import Region
 
@@ -193,9 +194,9 @@ class Server(LanguageServer):
 
     # Settings
 
-    def choose(self, place: Place, options: object) -> None:
-        """Take over what is said at a place; what is wrong with it is told by `tell_problems`."""
-        self.preferences.choose(place, options)
+    def choose(self, layer: Layer, options: object) -> None:
+        """Take over what is said in a layer; what is wrong with it is told by `tell_problems`."""
+        self.preferences.choose(layer, options)
         self._begin_anew()
 
     def look_at_projects(self) -> None:

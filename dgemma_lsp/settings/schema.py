@@ -1,67 +1,76 @@
-"""The settings as a JSON schema, for editors to check what their users write, and as a table for people.
+"""The settings as a JSON schema, so that editors can check what users write, and as a table for people.
 
-Both are generated from the tree in `settings`, and a test holds the files in ``docs/`` equal to them.
+Both are made from the tree in `settings`, and a test compares the files in ``docs/`` with them.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import fields
+from enum import Enum
 from typing import Any
 
-from dgemma_lsp.settings.rules import Schema
-from dgemma_lsp.settings.settings import Leaf, Settings, camel, descriptions, is_branch, leaves, plain
+from dgemma_lsp.settings.settings import Settings
+from dgemma_lsp.settings.table import Leaf, SettingPath, camel, descriptions, is_branch, leaves, plain
+from dgemma_lsp.settings.value_types import Schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def json_schema() -> Schema:
-    """Of the object that an editor sends; the section "dgemma" of its configuration.
+class Scope(Enum):
+    """Who may choose a setting, in the words of VS Code."""
 
-    Each setting has a "default", a "description" and a "scope" as VS Code names them: "machine-overridable" belongs to
-    the user, "resource" may be chosen by a project too. Whoever wants a flat list puts the names together with dots.
+    USER = "machine-overridable"
+    PROJECT = "resource"
+
+
+def json_schema() -> Schema:
+    """Return the schema of the object that an editor sends: the section "dgemma" of its configuration.
+
+    Each setting has a "default", a "description" and a "scope" (see `Scope`). For a flat list, join the names with
+    dots.
     """
     return {"$schema": DIALECT, "title": "dgemma", **_branch(Settings(), ())}
 
 
 def as_json() -> str:
-    """`json_schema`, for a file."""
+    """Return `json_schema` as the text of a file."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False)
 
 
 def settings_table() -> str:
-    """A row of Markdown for each setting."""
+    """Return a Markdown table with a row for each setting."""
     rows = [
-        "| setting | default | what it may be | what it means | environment |",
+        "| setting | default | allowed values | meaning | environment |",
         "| --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*rows, *map(_row, leaves())])
 
 
-def _branch(tree: Any, path: tuple[str, ...]) -> Schema:
-    told = descriptions(type(tree))
+def _branch(tree: Any, path: SettingPath) -> Schema:
+    texts = descriptions(type(tree))
     properties = {}
-    for one in fields(tree):
-        value, here = getattr(tree, one.name), (*path, one.name)
+    for field in fields(tree):
+        value, here = getattr(tree, field.name), (*path, field.name)
         if is_branch(value):
-            below = {"description": told[one.name], **_branch(value, here)}
+            schema = {"description": texts[field.name], **_branch(value, here)}
         else:
-            below = _leaf(next(leaf for leaf in leaves() if leaf.path == here))
-        properties[camel(one.name)] = below
+            schema = _leaf(next(leaf for leaf in leaves() if leaf.path == here))
+        properties[camel(field.name)] = schema
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def _leaf(leaf: Leaf) -> Schema:
     return {
-        **leaf.rule.schema,
+        **leaf.type.schema,
         "default": plain(leaf.default),
         "description": leaf.description,
-        "scope": "machine-overridable" if leaf.machine else "resource",
+        "scope": (Scope.USER if leaf.user_only else Scope.PROJECT).value,
     }
 
 
 def _row(leaf: Leaf) -> str:
     default = json.dumps(plain(leaf.default), ensure_ascii=False)
-    meaning = leaf.description + ("" if leaf.machine else " *")
-    cells = f"`{leaf.name}`", f"`{default}`", leaf.rule.allowed, meaning, f"`{leaf.variable}`"
+    meaning = leaf.description + ("" if leaf.user_only else " *")
+    cells = f"`{leaf.name}`", f"`{default}`", leaf.type.allowed, meaning, f"`{leaf.variable}`"
     return f"| {' | '.join(cells)} |"

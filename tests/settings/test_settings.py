@@ -11,23 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dgemma_lsp.settings.layers import Layer, read, read_environment, resolved
 from dgemma_lsp.settings.preferences import Preferences
 from dgemma_lsp.settings.schema import json_schema
-from dgemma_lsp.settings.settings import (
-    Automatic,
-    Device,
-    Leaf,
-    LogLevel,
-    Place,
-    Proofread,
-    Rewrite,
-    Settings,
-    leaves,
-    plain,
-    read,
-    read_environment,
-    settled,
-)
+from dgemma_lsp.settings.settings import Automatic, Device, LogLevel, Proofread, Rewrite, Settings
+from dgemma_lsp.settings.table import Leaf, leaves, plain
 from tools.settings import WRITERS
 from tools.vscode_settings import WORDS
 
@@ -54,9 +42,9 @@ KEYS = [
 ]
 
 
-def parse(options: Any, place: Place = Place.EDITOR) -> tuple[Settings, list[str]]:
-    chosen, problems = read(options, place)
-    return settled({place: chosen}), problems
+def parse(options: Any, layer: Layer = Layer.EDITOR) -> tuple[Settings, list[str]]:
+    chosen, problems = read(options, layer)
+    return resolved({layer: chosen}), problems
 
 
 def test_every_setting_can_be_chosen() -> None:
@@ -106,7 +94,7 @@ def test_every_setting_can_be_chosen() -> None:
 
 @pytest.mark.parametrize("options", [None, {}, {"dgemma": {}}, {"dgemma": None}, {"steps": None}])
 def test_nothing_chosen_is_nothing_chosen(options: Any) -> None:
-    assert read(options, Place.EDITOR) == ({}, [])
+    assert read(options, Layer.EDITOR) == ({}, [])
 
 
 def test_settings_may_stand_under_the_products_name() -> None:
@@ -121,8 +109,8 @@ def test_a_whole_number_may_be_written_as_a_float() -> None:
     ("options", "problem"),
     [
         ({"enable": "yes"}, 'Setting enable must be true or false, not "yes".'),
-        ({"model": 3}, "Setting model must be a text or null, not 3."),
-        ({"model": ""}, 'Setting model must be a text or null, not "".'),
+        ({"model": 3}, "Setting model must be a string or null, not 3."),
+        ({"model": ""}, 'Setting model must be a string or null, not "".'),
         ({"device": "gpu"}, 'Setting device must be one of "cpu", "cuda", not "gpu".'),
         ({"device": ["cpu"]}, 'Setting device must be one of "cpu", "cuda", not ["cpu"].'),
         ({"steps": 0}, "Setting steps must be a whole number from 1 to 256, not 0."),
@@ -144,7 +132,7 @@ def test_a_whole_number_may_be_written_as_a_float() -> None:
         ({"languages": [1]}, 'Setting languages must be a list of names such as ["python"], not [1].'),
         ({"rewrite": 3}, "Setting rewrite must be an object with settings, not 3."),
         ({"stepz": 3}, "There is no setting stepz; did you mean steps?"),
-        ({"rewrite": {"x": 3}}, "There is no setting rewrite.x; there are strength."),
+        ({"rewrite": {"x": 3}}, "There is no setting rewrite.x; the possible names are strength."),
         ([], "The settings must be an object with settings, not []."),
     ],
 )
@@ -192,14 +180,14 @@ def test_settings_are_frozen() -> None:
 # Where they come from
 
 
-def test_a_later_place_goes_before_the_earlier_ones() -> None:
-    places = {place: read({"steps": number}, place)[0] for number, place in enumerate(Place, start=10)}
-    for place in reversed(Place):
-        number = 10 + list(Place).index(place)
-        assert settled(places).steps == number
-        places[place] = read({"steps": 0, "seed": number}, place)[0]  # a mistake is as good as nothing
-        assert settled(places).seed == 14
-    assert settled(places).steps == DEFAULTS.steps
+def test_a_later_layer_goes_before_the_earlier_ones() -> None:
+    layers = {layer: read({"steps": number}, layer)[0] for number, layer in enumerate(Layer, start=10)}
+    for layer in reversed(Layer):
+        number = 10 + list(Layer).index(layer)
+        assert resolved(layers).steps == number
+        layers[layer] = read({"steps": 0, "seed": number}, layer)[0]  # a mistake is as good as nothing
+        assert resolved(layers).seed == 14
+    assert resolved(layers).steps == DEFAULTS.steps
 
 
 @pytest.mark.parametrize(
@@ -219,7 +207,7 @@ def test_a_later_place_goes_before_the_earlier_ones() -> None:
 def test_the_environment_chooses(variable: str, text: str, path: str, value: object) -> None:
     chosen, problems = read_environment({variable: text, "HOME": "/home/me", "DGEMMA_CPU": "avx2"})
     assert problems == []
-    assert getattr(settled({Place.ENVIRONMENT: chosen}), path) == value
+    assert getattr(resolved({Layer.ENVIRONMENT: chosen}), path) == value
 
 
 @pytest.mark.parametrize(
@@ -262,7 +250,7 @@ def test_each_folder_has_the_settings_of_its_project(tmp_path: Path) -> None:
     inner = project(one / "inner", "[tool.dgemma]\nautomatic = { minConfidence = 0.75 }\n")
     other = project(tmp_path / "other", "[tool.ruff]\nline-length = 3\n")
     preferences = Preferences({"DGEMMA_SEED": "7"})
-    preferences.choose(Place.EDITOR, {"alternatives": 5})
+    preferences.choose(Layer.EDITOR, {"alternatives": 5})
     preferences.look_at([str(one), str(inner), str(other), str(tmp_path / "none")])
     base = Settings(seed=7, alternatives=5)
     assert preferences.take_problems() == []
@@ -305,7 +293,7 @@ def test_what_is_written_of_the_settings_is_what_they_are(file: str) -> None:
 @pytest.mark.parametrize("file", WRITERS)
 def test_a_setting_that_is_not_written_down_is_noticed(file: str) -> None:
     written = (ROOT / file).read_text("utf-8")
-    stale = written.replace("enoising steps at most", "ore and more steps")
+    stale = written.replace("denoising steps to take", "more and more steps")
     assert stale != written
     assert WRITERS[file](stale) == written
 
@@ -321,7 +309,7 @@ def test_the_schema_has_every_setting_with_its_default() -> None:
             schema = schema["properties"][name]
         assert schema["default"] == plain(leaf.default)
         assert schema["description"] == leaf.description
-        assert leaf.rule.read(plain(leaf.default)) == leaf.default
+        assert leaf.type.read(plain(leaf.default)) == leaf.default
 
 
 TYPES: Mapping[str, Callable[[Any], bool]] = {
@@ -354,9 +342,9 @@ def is_valid(value: Any, schema: Mapping[str, Any]) -> bool:
 @given(value=JSON)
 def test_the_schema_allows_what_is_accepted_and_nothing_else(leaf: Leaf, value: Any) -> None:
     try:
-        leaf.rule.read(value)
+        leaf.type.read(value)
     except ValueError:
         # Whether a glob makes sense no schema can say.
-        assert not is_valid(value, leaf.rule.schema) or leaf.name == "exclude"
+        assert not is_valid(value, leaf.type.schema) or leaf.name == "exclude"
     else:
-        assert is_valid(value, leaf.rule.schema)
+        assert is_valid(value, leaf.type.schema)

@@ -158,7 +158,7 @@ def test_wrong_settings_are_named_and_mended(open_window: OpenWindow, fake_serve
     window.await_status("ready")
     window.await_message("Setting steps must be a whole number from 1 to 256, not 9999")
     window.choose("Open Setting")
-    window.page.locator(".settings-editor", has_text="Denoising steps at most").wait_for()
+    window.page.locator(".settings-editor", has_text="denoising steps to take").wait_for()
     window.picture("trouble-setting")
 
 

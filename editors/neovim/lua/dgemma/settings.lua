@@ -2,53 +2,53 @@
 -- Written by `make settings`, from the server's schema.
 
 ---@class dgemma.Settings.Automatic
---- 0..1; what the model is less sure of is not shown.
+--- Completions that the model is less sure of are not shown.
 ---@field minConfidence? number
 
 ---@class dgemma.Settings.Rewrite
---- 1 forgets the selected text; the lower, the more of it stays; above 0.
+--- How much of the selected text is forgotten: 1 starts from scratch, lower values keep more of it.
 ---@field strength? number
 
 ---@class dgemma.Settings.Proofread
---- whether the lines that have changed are read whenever a document is saved.
+--- Whether changed lines are proofread when a document is saved.
 ---@field onSave? boolean
---- 0..1; hints that the model is less sure of are not shown.
+--- Hints that the model is less sure of are not shown.
 ---@field confidence? number
 
 ---@class dgemma.Settings
---- False: nothing is loaded, nothing is offered.
+--- Whether the server does anything. If false, nothing is loaded and nothing is offered.
 ---@field enable? boolean
---- directory or name of a checkpoint; null means the bundled one.
+--- Folder or name of a checkpoint. Null means the bundled one.
 ---@field model? string|nil
---- where the model runs.
+--- Where the model runs.
 ---@field device? 'cpu'|'cuda'
---- denoising steps at most.
+--- The most denoising steps to take.
 ---@field steps? integer
---- completions that come while the user types.
+--- Completions that appear while you type.
 ---@field automatic? dgemma.Settings.Automatic
---- the code action "Rewrite selection".
+--- The code action "Rewrite selection".
 ---@field rewrite? dgemma.Settings.Rewrite
---- hints at what may be wrong.
+--- Hints at possible mistakes.
 ---@field proofread? dgemma.Settings.Proofread
---- whether other open documents are looked at for what may be copied; never those that are excluded.
+--- Whether the model may copy from other open documents. Excluded ones are never read.
 ---@field context? boolean
---- where anything is offered, as editors call them; the bundled model was trained for Python only.
+--- Languages to work in, as editors call them. The bundled model was trained on Python only.
 ---@field languages? string[]
---- what you write where something is to be filled in.
+--- What you write where something is to be filled in.
 ---@field markers? string[]
---- documents that nothing is read from or computed in, as in a ``.gitignore``.
+--- Files the server must never read, written as in a ``.gitignore``.
 ---@field exclude? string[]
---- how many completions are offered when the user asks for them.
+--- How many completions are offered when you ask for them.
 ---@field alternatives? integer
---- of the noise; the same seed gives the same fills.
+--- Random seed. The same seed gives the same fills.
 ---@field seed? integer
---- what is sent to the editor's log.
+--- The least important messages that are sent to the editor's log.
 ---@field logLevel? 'error'|'warning'|'info'|'debug'
---- whether the same is written to a file on this machine, which goes round.
+--- Whether the log is also written to a rotating file on this machine.
 ---@field logFile? boolean
---- whether source code may come into the log.
+--- Whether the log may contain source code.
 ---@field logSource? boolean
---- whether shown, accepted and kept characters are counted, on this machine only; see dgemma-lsp stats.
+--- Whether shown, accepted and kept characters are counted, on this machine only. See dgemma-lsp stats.
 ---@field counters? boolean
---- whether the editor wants to be told what the server is doing.
+--- Whether the editor is told what the server is doing.
 ---@field status? boolean

@@ -1,40 +1,54 @@
-"""What values a setting may have: read from JSON and TOML, read from text, and told to a user and to an editor.
+"""What values a setting may have: how they are read from JSON, TOML and text, and how users and editors are told.
 
-One rule serves all three, so that what is accepted, what is said of a mistake and what the schema promises cannot
-differ.
+One type does all of this, so what is accepted, what an error message says and what the schema promises cannot differ.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 Schema = dict[str, Any]
 """A JSON schema."""
 
+_BOOLEANS: Mapping[str, bool] = {"true": True, "1": True, "false": False, "0": False}
 
-class Rule(Protocol):
+
+class ValueType(ABC):
     """What values a setting may have."""
 
     @property
+    @abstractmethod
     def allowed(self) -> str:
-        """Completes "it must be …"."""
+        """Completes the sentence "it must be …"."""
 
     @property
+    @abstractmethod
     def schema(self) -> Schema:
-        """The same for a program."""
+        """The same as a JSON schema."""
 
+    @abstractmethod
     def read(self, value: object) -> Any:
-        """The value as the settings hold it; `ValueError` when it is not allowed."""
+        """Return the value as the settings hold it.
+
+        Raises:
+            ValueError: the value is not allowed.
+        """
 
     def from_text(self, text: str) -> object:
-        """What `read` takes, from the value of an environment variable; `ValueError` when there is no such thing."""
+        """Return what `read` takes for the value of an environment variable.
+
+        Raises:
+            ValueError: no value is written like this.
+        """
+        return text
 
 
 @dataclass(frozen=True)
-class Flag:
+class Flag(ValueType):
     """True or false."""
 
     @property
@@ -51,17 +65,16 @@ class Flag:
         return value
 
     def from_text(self, text: str) -> object:
-        words: Mapping[str, bool] = {"true": True, "1": True, "false": False, "0": False}
-        return words.get(text.lower(), text)
+        return _BOOLEANS.get(text.lower(), text)
 
 
 @dataclass(frozen=True)
-class Text:
-    """A text that is not empty, or none."""
+class Text(ValueType):
+    """A string that is not empty, or null."""
 
     @property
     def allowed(self) -> str:
-        return "a text or null"
+        return "a string or null"
 
     @property
     def schema(self) -> Schema:
@@ -72,12 +85,9 @@ class Text:
             return value
         raise ValueError
 
-    def from_text(self, text: str) -> object:
-        return text
-
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(ValueType):
     """A whole number; both bounds are allowed."""
 
     low: int
@@ -92,7 +102,7 @@ class Whole:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
     def read(self, value: object) -> int:
-        # JSON knows one kind of numbers: some editors write 8 as 8.0. A bool is an int to Python only.
+        # JSON has one kind of number, and some editors write 8 as 8.0. Only in Python is a bool an int.
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
             raise ValueError
         if not self.low <= value <= self.high:
@@ -104,7 +114,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Fraction:
+class Fraction(ValueType):
     """A number from 0 to 1."""
 
     zero: bool = True
@@ -129,7 +139,7 @@ class Fraction:
 
 
 @dataclass(frozen=True)
-class Names:
+class Names(ValueType):
     """A list of names; it may be empty."""
 
     @property
@@ -141,7 +151,7 @@ class Names:
         return {"type": "array", "items": {"type": "string", "minLength": 1}}
 
     def read(self, value: object) -> tuple[str, ...]:
-        if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
+        if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name for name in value):
             raise ValueError
         return tuple(value)
 
@@ -158,16 +168,16 @@ class Globs(Names):
         return 'a list of globs such as ["**/*.key"]'
 
     def read(self, value: object) -> tuple[str, ...]:
-        from dgemma_lsp.settings.exclusion import makes_sense  # takes some milliseconds
+        from dgemma_lsp.settings.globs import is_valid  # takes some milliseconds
 
         globs = super().read(value)
-        if not all(map(makes_sense, globs)):
+        if not all(map(is_valid, globs)):
             raise ValueError
         return globs
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(ValueType):
     """A member of an enum, written as its value."""
 
     choices: type[Enum]
@@ -182,6 +192,3 @@ class Choice:
 
     def read(self, value: object) -> Enum:
         return self.choices(value)
-
-    def from_text(self, text: str) -> object:
-        return text
