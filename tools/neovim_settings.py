@@ -1,4 +1,4 @@
-"""The settings of the server in the Neovim plugin: in ``:help dgemma``, and as types for editors of an ``init.lua``."""
+"""Writes the server's settings into the Neovim plugin: into ``:help dgemma``, and as types for editing ``init.lua``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LUA_TYPES = {
 
 
 def with_settings(text: str) -> str:
-    """The help with the section as it must be."""
+    """Return the help with its section of settings renewed."""
     before, _, behind = text.partition(BEGIN)
     _, _, after = behind.partition(END)
     section = "\n".join([INTRODUCTION, *map(_entry, leaves())])
@@ -42,29 +42,33 @@ def with_settings(text: str) -> str:
 
 
 def _entry(leaf: Leaf) -> str:
-    told = f"{leaf.description[:1].upper()}{leaf.description[1:]} It must be {leaf.type.allowed}."
+    text = f"{leaf.description[:1].upper()}{leaf.description[1:]} It must be {leaf.type.allowed}."
     default = json.dumps(plain(leaf.default), ensure_ascii=False)
-    lines = textwrap.wrap(told, 62) + textwrap.wrap(f"Default: {default}", 62)
+    lines = textwrap.wrap(text, 62) + textwrap.wrap(f"Default: {default}", 62)
     return f"`{leaf.name}`\n" + "".join(f"\t\t{line}\n" for line in lines)
 
 
 def annotations(_: str = "") -> str:
-    """A file of types only, whatever stood in it before."""
+    """Return the file of types; it keeps nothing of what was in it."""
     classes = _classes("dgemma.Settings", json_schema())
     return "---@meta\n-- Written by `make settings`, from the server's schema.\n\n" + "\n".join(classes)
 
 
 def _classes(name: str, branch: Schema) -> Iterator[str]:
-    inner = {one: schema for one, schema in branch["properties"].items() if "properties" in schema}
-    for one, schema in inner.items():
-        yield from _classes(f"{name}.{one.capitalize()}", schema)
+    inner = {key: schema for key, schema in branch["properties"].items() if "properties" in schema}
+    for key, schema in inner.items():
+        yield from _classes(_inner(name, key), schema)
     fields = "".join(
-        # Above its field: some descriptions are too long to stand behind it.
-        f"--- {schema['description']}\n"
-        f"---@field {one}? {f'{name}.{one.capitalize()}' if one in inner else _type(schema)}\n"
-        for one, schema in branch["properties"].items()
+        # Above its field, as some descriptions are too long to follow it.
+        f"--- {schema['description']}\n---@field {key}? {_inner(name, key) if key in inner else _type(schema)}\n"
+        for key, schema in branch["properties"].items()
     )
     yield f"---@class {name}\n{fields}"
+
+
+def _inner(name: str, key: str) -> str:
+    """Return the name of the class for an inner table."""
+    return f"{name}.{key.capitalize()}"
 
 
 def _type(schema: Schema) -> str:
@@ -73,4 +77,4 @@ def _type(schema: Schema) -> str:
     if schema["type"] == "array":
         return f"{_type(schema['items'])}[]"
     named = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    return "|".join(LUA_TYPES[one] for one in named)
+    return "|".join(LUA_TYPES[name] for name in named)

@@ -1,7 +1,8 @@
-"""Make the animated recordings of both editors from what tests have seen on the screen.
+"""Makes the animated recordings of both editors from pictures that tests take of the screen.
 
-``make recordings`` runs the tours of ``tests/e2e`` and then this. A tour keeps a picture of each key moment, and its
-file's name says what was done; pictures of one name follow each other fast, and the last of them stays.
+``make recordings`` runs the tours of ``tests/e2e`` and then this module. A tour takes a picture of each important
+moment, and the name of the file says what was done. Pictures of the same name follow each other quickly, and the last
+of them stays for a while.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ VSCODE = ROOT / "editors" / "vscode" / "media" / "tour.gif"
 NEOVIM = ROOT / "docs" / "neovim-tour.svg"
 
 MOST_BYTES = 1_000_000
-"""Of a recording: people look at README.md on telephones, too."""
+"""The largest allowed recording; people read READMEs on telephones, too."""
 
 BRIEF_MS, LONG_MS = 130, 2200
 
@@ -38,7 +39,7 @@ PAPER, INK = "#1b2430", "#ffffff"
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture of a screen, what has been done, and how long it is shown."""
+    """A picture of the screen, with a caption that says what was done, and how long it is shown."""
 
     picture: Path
     caption: str
@@ -46,7 +47,7 @@ class Shot:
 
 
 class Camera:
-    """Names for the pictures of a tour, in a folder that holds no others."""
+    """Names the pictures of a tour, in a folder that contains no others."""
 
     def __init__(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,13 +56,13 @@ class Camera:
         self._count = 0
 
     def path(self, caption: str) -> Path:
-        """Where the next picture goes, without its ending."""
+        """Return the path of the next picture, without its extension."""
         self._count += 1
         return self.folder / f"{self._count:02} {caption}"
 
 
 def main() -> None:
-    """Make both."""
+    """Make both recordings."""
     keep(VSCODE, gif(shots(VSCODE_SHOTS, "png")))
     keep(NEOVIM, svg(shots(NEOVIM_SHOTS, "svg")))
 
@@ -73,12 +74,12 @@ def keep(path: Path, recording: bytes) -> None:
 
 
 def shots(folder: Path, ending: str) -> list[Shot]:
-    """The pictures of a tour, in their order."""
+    """Find the pictures of a tour, in their order."""
     pictures = sorted(folder.glob(f"*.{ending}"))
     if not pictures:
-        raise SystemExit(f"{folder} has no pictures; make recordings runs the tours, too.")
+        raise SystemExit(f"{folder} has no pictures; make recordings runs the tours first.")
     captions = [picture.stem.partition(" ")[2] for picture in pictures]
-    brief = [one == next_one for one, next_one in pairwise(captions)] + [False]
+    brief = [caption == following for caption, following in pairwise(captions)] + [False]
     return [
         Shot(picture, caption, BRIEF_MS if is_brief else LONG_MS)
         for picture, caption, is_brief in zip(pictures, captions, brief, strict=True)
@@ -86,11 +87,11 @@ def shots(folder: Path, ending: str) -> list[Shot]:
 
 
 def gif(shots: Sequence[Shot]) -> bytes:
-    """A GIF: what GitHub, editors and package registries all show."""
+    """Make a GIF, which GitHub, editors and package registries all can show."""
     from PIL import Image
 
     frames = [_captioned(shot) for shot in shots]
-    # One palette for all: colours that differ from frame to frame would flicker, and nothing could be left out.
+    # One palette for all frames: otherwise colours would flicker, and unchanged parts could not be left out.
     everything = Image.new("RGB", (frames[0].width, sum(frame.height for frame in frames)))
     for number, frame in enumerate(frames):
         everything.paste(frame, (0, number * frame.height))
@@ -116,7 +117,7 @@ def _captioned(shot: Shot) -> Image.Image:
 
 
 def svg(shots: Sequence[Shot]) -> bytes:
-    """The pictures above each other, each visible for its time: sharp at every size, and no player is needed."""
+    """Stack the pictures, each visible in its turn: sharp at every size, and no player is needed."""
     total = sum(shot.milliseconds for shot in shots)
     first = shots[0].picture.read_text("utf-8")
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', first)
@@ -133,7 +134,7 @@ def svg(shots: Sequence[Shot]) -> bytes:
 
 
 def _timing(shots: Sequence[Shot], total: int) -> Iterator[str]:
-    """Rules that show one picture after the other; who wants no motion sees the last."""
+    """Yield the rules that show one picture after another; readers who prefer no motion see the last one."""
     yield (
         f".shot{{visibility:hidden;animation:{total}ms step-end infinite}}"
         f"@media(prefers-reduced-motion){{.shot{{animation:none}}#shot{len(shots) - 1}{{visibility:visible}}}}"

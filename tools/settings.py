@@ -1,4 +1,4 @@
-"""Write down the server's settings wherever they are told: ``make settings``. A test says what is out of date."""
+"""Writes the server's settings into the docs and both plugins: ``make settings``. A test fails when one is outdated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tools import neovim_settings, vscode_settings
 ROOT = Path(__file__).parent.parent
 
 Writer = Callable[[str], str]
-"""From what a file holds to what it must hold."""
+"""Turns the text of a file into what it should be."""
 
 
 def schema(_: str) -> str:
@@ -19,7 +19,7 @@ def schema(_: str) -> str:
 
 
 def page(text: str) -> str:
-    """The page with its table, which is the last thing on it."""
+    """Return the page with a new table; the table is the last thing on the page."""
     heading = settings_table().partition("\n")[0]
     return text.partition(heading)[0] + settings_table() + "\n"
 
@@ -34,13 +34,13 @@ WRITERS: Mapping[str, Writer] = {
 
 
 def main() -> None:
-    """Write what has changed."""
+    """Write the files that have changed."""
     for name, write in WRITERS.items():
         path = ROOT / name
         text = path.read_text("utf-8") if path.exists() else ""
         if write(text) != text:
             path.write_text(write(text), "utf-8")
-            print(f"{name} is written anew")
+            print(f"{name} is rewritten")
 
 
 if __name__ == "__main__":

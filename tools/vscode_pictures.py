@@ -1,6 +1,6 @@
-"""Draws the extension's ``rewrite.png`` and ``holes.png``: a real VS Code, with what the bundled model really fills in.
+"""Takes the extension's pictures ``rewrite.png`` and ``holes.png`` in a real VS Code, with the bundled model.
 
-Run it after ``make vscode``: ``python -m tools.vscode_pictures``. The window is driven as a user would drive it.
+Run it after ``make vscode``: ``python -m tools.vscode_pictures``.
 """
 
 from __future__ import annotations
@@ -40,18 +40,19 @@ HOLE = "⟨fill⟩"
 
 
 def main() -> None:
+    """Take both pictures."""
     text = INVENTORY.read_text("utf-8")
-    with window("inventory.py", text.replace("...", HOLE)) as one:
-        draw_holes(one)
-    with window(
+    with opened("inventory.py", text.replace("...", HOLE)) as window:
+        take_holes(window)
+    with opened(
         "inventory.py", text.replace("in ...", "in self.items.keys()").replace("return ...", "return total")
-    ) as one:
-        draw_rewrite(one)
+    ) as window:
+        take_rewrite(window)
 
 
 @contextmanager
-def window(name: str, text: str) -> Iterator[Window]:
-    """A window of a new VS Code, with one file in it and the model loaded."""
+def opened(name: str, text: str) -> Iterator[Window]:
+    """Open one file in a new VS Code, and wait until the model is loaded."""
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         project = Path(folder) / "inventory"
         project.mkdir()
@@ -62,33 +63,36 @@ def window(name: str, text: str) -> Iterator[Window]:
         try:
             server.configure(SETTINGS)
             server.await_start()
-            opened = Window.open(browser, server, project / name, SIZE)
-            opened.await_status("ready", seconds=60)
-            opened.command("View: Close Primary Side Bar")
-            opened.command("Notifications: Clear All")
-            opened.focus(name)
-            yield opened
+            window = Window.open(browser, server, project / name, SIZE)
+            window.await_status("ready", seconds=60)
+            window.command("View: Close Primary Side Bar")
+            window.command("Notifications: Clear All")
+            window.focus(name)
+            yield window
         finally:
             server.close()
 
 
-def draw_holes(one: Window) -> None:
-    one.command("dgemma: Fill All Holes in This File")
-    lens = one.page.locator(".codelens-decoration a", has_text="take back")
+def take_holes(window: Window) -> None:
+    """Fill all holes, and take a picture of the fills."""
+    window.command("dgemma: Fill All Holes in This File")
+    lens = window.page.locator(".codelens-decoration a", has_text="take back")
     wait_until(lambda: lens.count() == 2, "the holes were not filled")
-    keep(one, "holes")
+    keep(window, "holes")
 
 
-def draw_rewrite(one: Window) -> None:
-    one.select((36, 21), (36, 38))
-    one.command("dgemma: Rewrite Selection")
-    one.await_comparison()
-    keep(one, "rewrite")
+def take_rewrite(window: Window) -> None:
+    """Rewrite a selection, and take a picture of the comparison."""
+    window.select((36, 21), (36, 38))
+    window.command("dgemma: Rewrite Selection")
+    window.await_comparison()
+    keep(window, "rewrite")
 
 
-def keep(one: Window, name: str) -> None:
-    one.page.wait_for_timeout(800)  # for what is still moving
-    shutil.copy(one.picture(name), MEDIA / f"{name}.png")
+def keep(window: Window, name: str) -> None:
+    """Take a picture once nothing moves any more."""
+    window.page.wait_for_timeout(800)
+    shutil.copy(window.picture(name), MEDIA / f"{name}.png")
 
 
 if __name__ == "__main__":

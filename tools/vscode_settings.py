@@ -1,6 +1,6 @@
-"""The settings of the VS Code extension: those of the server, from its schema, beside those of the extension itself.
+"""Writes the server's settings into the manifest of the VS Code extension, beside the extension's own.
 
-The latter are written by hand into ``package.json``; everything else in its list of settings comes from here.
+The extension's own settings are written by hand in ``package.json``; all others in its list come from here.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ BEGIN = '      "properties": {\n'
 END = "\n      }\n"
 
 OURS = ("dgemma.server.", "dgemma.editor.")
-"""Settings of the extension, which the server does not know."""
+"""Settings of the extension, unknown to the server."""
 
 NOT_SHOWN = frozenset({"dgemma.status"})
-"""The extension says it with a capability."""
+"""Settings that the extension replaces by a capability."""
 
 FIRST = (
     "dgemma.enable",
@@ -31,7 +31,7 @@ FIRST = (
     "dgemma.editor.preview",
     "dgemma.editor.drafts",
 )
-"""What most people look for; the others follow as the server has them."""
+"""The settings that most people look for; the others follow in the server's order."""
 
 WORDS: Mapping[str, str] = {
     "dgemma.enable": "If off, nothing is loaded and nothing is offered. To silence it for a while, pause instead.",
@@ -51,47 +51,49 @@ WORDS: Mapping[str, str] = {
         "Files that `.gitignore` and `.dgemmaignore` cover are never read either."
     ),
 }
-"""Where the server's own words are no use in VS Code, whose commands and names it does not know."""
+"""Descriptions for VS Code, where the server's own do not fit because it knows no commands or names of VS Code."""
 
 
 def with_settings(manifest: str) -> str:
-    """The manifest with its settings as they must be."""
+    """Return the manifest with its list of settings renewed."""
     before, _, behind = manifest.partition(BEGIN)
     _, _, after = behind.partition(END)
-    lines = [f"        {json.dumps(name)}: {_line(one)}" for name, one in _properties(manifest).items()]
+    lines = [
+        f"        {json.dumps(name)}: {_line(setting)}" for name, setting in _properties(manifest).items()
+    ]
     return before + BEGIN + ",\n".join(lines) + END + after
 
 
 def _properties(manifest: str) -> dict[str, Schema]:
     present = json.loads(manifest)["contributes"]["configuration"]["properties"]
-    ours = {name: one for name, one in present.items() if name.startswith(OURS)}
+    ours = {name: setting for name, setting in present.items() if name.startswith(OURS)}
     servers = {name: _property(name, leaf) for name, leaf in _leaves(json_schema(), "dgemma")}
-    found = ours | {name: one for name, one in servers.items() if name not in NOT_SHOWN}
-    names = [*FIRST, *(name for name in found if name not in FIRST)]
-    return {name: {**found[name], "order": order} for order, name in enumerate(names)}
+    shown = ours | {name: setting for name, setting in servers.items() if name not in NOT_SHOWN}
+    names = [*FIRST, *(name for name in shown if name not in FIRST)]
+    return {name: {**shown[name], "order": order} for order, name in enumerate(names)}
 
 
 def _leaves(schema: Schema, name: str) -> Iterator[tuple[str, Schema]]:
-    for inner, one in schema["properties"].items():
-        if "properties" in one:
-            yield from _leaves(one, f"{name}.{inner}")
+    for key, inner in schema["properties"].items():
+        if "properties" in inner:
+            yield from _leaves(inner, f"{name}.{key}")
         else:
-            yield f"{name}.{inner}", one
+            yield f"{name}.{key}", inner
 
 
 def _property(name: str, leaf: Schema) -> Schema:
-    told = leaf["description"].replace("``", "`")
-    words = WORDS.get(name, told[:1].upper() + told[1:])
+    text = leaf["description"].replace("``", "`")
+    words = WORDS.get(name, text[:1].upper() + text[1:])
     rest = {key: value for key, value in leaf.items() if key != "description"}
-    # VS Code has a menu for the values of an enum, but not without a type.
+    # VS Code shows a menu for an enum only if its type is given.
     typed = {"type": "string", **rest} if "enum" in rest else rest
     return {**typed, "markdownDescription" if "`" in words else "description": words}
 
 
 def _line(value: Any) -> str:
-    """JSON in one line, as the rest of the manifest is written."""
+    """Write a value as JSON on one line, as the rest of the manifest is written."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)}: {_line(one)}" for key, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(key)}: {_line(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_line, value)) + "]"
     return json.dumps(value, ensure_ascii=False)

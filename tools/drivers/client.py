@@ -1,4 +1,4 @@
-"""A client that speaks to a real server process, message by message, and notes the order of what it gets."""
+"""A client for a real server process that keeps every message in the order of arrival."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ class ResponseError(Exception):
 
 
 class Client:
-    """Starts a server; its `received` messages are kept in their order.
+    """Starts a server, and reads what it sends in a thread.
 
     Attributes:
-        answers: to what the server asks for, by method; everything else is agreed to with null.
+        received: all messages so far, in order.
+        answers: results for the server's own requests, by method; all others are answered with null.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
@@ -73,7 +74,11 @@ class Client:
         return request_id
 
     def answer(self, request_id: int) -> Any:
-        """The result of a request, or `ResponseError`."""
+        """Wait for the result of a request.
+
+        Raises:
+            ResponseError: the server answered with an error.
+        """
         response = self.wait_for(lambda message: message.get("id") == request_id and "method" not in message)
         if "error" in response:
             raise ResponseError(response["error"])
@@ -90,23 +95,23 @@ class Client:
         wire.write(self.process.stdin, message)
 
     def wait_for(self, wanted: Callable[[Message], bool]) -> Message:
-        """The first message, also among those that came already, that is wanted."""
+        """Wait for the first message that is wanted; it may have arrived already."""
         with self._arrived:
             found = self._arrived.wait_for(lambda: self._first(wanted), TIMEOUT_SECONDS)
             assert found, f"no such message among {self.received}, stderr: {self.stderr}"
             return found
 
     def notifications(self, method: str) -> list[Any]:
-        """The parameters of all messages with a method that have come so far."""
+        """Return the parameters of all messages with this method so far."""
         return [message["params"] for message in tuple(self.received) if message.get("method") == method]
 
     def wait_for_notification(self, method: str, wanted: Callable[[Any], bool] = lambda params: True) -> Any:
-        """The parameters of the first notification of this kind that is wanted."""
-        found = self.wait_for(lambda one: one.get("method") == method and wanted(one["params"]))
+        """Wait for the first notification with this method that is wanted, and return its parameters."""
+        found = self.wait_for(lambda message: message.get("method") == method and wanted(message["params"]))
         return found["params"]
 
     def wait_for_message(self, method: str, part: str) -> str:
-        """What a window/showMessage or window/logMessage says that contains ``part``."""
+        """Wait for a window/showMessage or window/logMessage that contains ``part``, and return its text."""
         found = self.wait_for_notification(method, lambda params: part in params["message"])
         return str(found["message"])
 
@@ -156,7 +161,7 @@ class Client:
         self.notify("$/cancelRequest", {"id": request_id})
 
     def shut_down(self) -> int:
-        """Say good-bye in the right order; returns the exit status."""
+        """Shut the server down in the right order, and return its exit status."""
         self.ask("shutdown")
         self.notify("exit")
         return self.process.wait(TIMEOUT_SECONDS)
@@ -177,7 +182,7 @@ class Client:
             self._take(message)
 
     def _take(self, message: Message) -> None:
-        # As an editor does: whatever the server asks for is agreed to.
+        # An editor agrees to whatever the server asks for.
         if "method" in message and "id" in message:
             self.send({"id": message["id"], "result": self.answers.get(message["method"])})
         with self._arrived:
@@ -190,23 +195,23 @@ class Client:
 
 
 def server_command(*worker_arguments: str, options: Sequence[str] = ()) -> list[str]:
-    """The command line of a server with the fake worker."""
+    """Return the command line of a server with the fake worker."""
     worker = shlex.join([sys.executable, str(FAKE_WORKER), *worker_arguments])
     return [sys.executable, "-m", "dgemma_lsp.cli.main", "--stdio", "--worker-command", worker, *options]
 
 
 def instructed_server_command() -> list[str]:
-    """The command line of a server that obeys instructions word by word."""
+    """Return the command line of a server that follows instructions word for word."""
     return [sys.executable, str(INSTRUCTED_SERVER), *server_command()[3:]]
 
 
 def fake(**answer: Any) -> str:
-    """A line at the end of a document that tells the fake worker what to answer there."""
+    """Return a line for the end of a document that tells the fake worker what to answer there."""
     return f"# fake: {json.dumps(answer)}"
 
 
 def applied(text: str, item: Message, encoding: str = "utf-16") -> str:
-    """The text with an inline completion or text edit in place, computed in the editor's units."""
+    """Apply an inline completion or a text edit to a text; positions count in the editor's units."""
     new = item["newText"] if "newText" in item else item["insertText"]
     lines = text.split("\n")
     start, end = (_offset(lines, item["range"][end], encoding) for end in ("start", "end"))

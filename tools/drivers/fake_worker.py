@@ -42,13 +42,13 @@ FAKE_WORKER = Path(__file__)
 
 
 class WorkerLog:
-    """What a fake worker has written down, for a test to read."""
+    """The file in which a fake worker notes what it does, for a test to read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def entries(self, event: str) -> list[dict[str, Any]]:
-        # The last line may be half written.
+        # The last line may be incomplete.
         lines = self.path.read_text().split("\n")[:-1] if self.path.exists() else []
         return [entry for entry in map(json.loads, lines) if entry["event"] == event]
 
@@ -118,7 +118,7 @@ class FakeWorker:
                     self.say(error, identifier)
 
     def proofread(self, identifier: int, request: ProofreadRequest) -> None:
-        """Every word that begins with wrong_ had better begin with right_."""
+        """Hint at every word that begins with wrong_: it should begin with right_."""
         self.log("proofread", id=identifier, **asdict(request))
         for done, (start, end) in enumerate(request.spans, 1):
             if identifier in self.cancelled:
@@ -149,7 +149,7 @@ class FakeWorker:
             os._exit(0)
 
     def obey(self, request: FillRequest) -> argparse.Namespace:
-        """The arguments, with what the document says of its own fills."""
+        """Return the arguments, changed by what the document says about its own fills."""
         said = re.search(r"# fake: (\{.*\})", "".join(request.segments))
         return argparse.Namespace(**{**vars(self.given), **(json.loads(said[1]) if said else {})})
 

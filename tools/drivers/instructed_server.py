@@ -1,6 +1,6 @@
-"""A server that is said to have a model which follows instructions: it does what it is told word by word.
+"""A server that claims to follow instructions: it answers every one with its own words.
 
-No engine of ours follows any yet, but editors ask for instructions and send them: the other end for their tests.
+None of our engines follows instructions yet, but the editors ask for them and send them; this serves their tests.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ offer_rewrites, resolve = actions._rewrites, actions.resolve_code_action
 
 
 async def offer_instructions(ls: Any, document: Snapshot, selected: Region) -> list[lsp.CodeAction]:
-    """Enabled where it is shown as disabled otherwise."""
+    """Offer the instruction that is otherwise offered as disabled."""
     found = [action for action in await offer_rewrites(ls, document, selected) if action.disabled is None]
     return [*found, to_lsp.code_action(document, selected, Action.INSTRUCT)]
 
 
 async def obey(ls: Any, action: lsp.CodeAction) -> lsp.CodeAction:
-    """A rewrite, whose text is the instruction."""
+    """Rewrite with the instruction as the new text."""
     data: Any = action.data
     instruction = data.get("instruction")
     action.data = {**data, "action": "REWRITE"} if data["action"] == "INSTRUCT" else data

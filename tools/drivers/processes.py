@@ -1,4 +1,4 @@
-"""What Linux tells about running processes, in the files below /proc."""
+"""Facts about running processes, read from the files below /proc; Linux only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def children(process: int) -> list[int]:
-    """The processes that a process has started; none where there is no /proc."""
+    """Return the processes that a process has started; none where there is no /proc."""
     tasks = Path(f"/proc/{process}/task")
     if not tasks.exists():
         return []
@@ -15,7 +15,7 @@ def children(process: int) -> list[int]:
 
 
 def descendants(process: int, words: str) -> list[int]:
-    """The nearest processes below a process whose command line contains these words."""
+    """Return the nearest processes below a process whose command line contains these words."""
     found = []
     for child in children(process):
         found += [child] if words in command_line(child) else descendants(child, words)
@@ -23,7 +23,7 @@ def descendants(process: int, words: str) -> list[int]:
 
 
 def in_session(leader: int) -> list[int]:
-    """The processes of the session that a process leads, itself included; zombies do not count."""
+    """Return the processes of the session that a process leads, itself included, but no zombies."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -36,7 +36,7 @@ def in_session(leader: int) -> list[int]:
 
 
 def command_line(process: int) -> str:
-    """The words of a process's command line, separated by blanks; "" for a process that has ended."""
+    """Return the words of a process's command line, separated by blanks; "" for a process that has ended."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):
@@ -44,7 +44,7 @@ def command_line(process: int) -> str:
 
 
 def resident_bytes(process: int) -> int:
-    """How much memory of a process is in RAM.
+    """Return how much memory of a process is in RAM.
 
     Raises:
         ProcessLookupError: the process has ended.
@@ -56,18 +56,18 @@ def resident_bytes(process: int) -> int:
 
 
 def computing_threads(process: int, share: float = 0.2) -> int:
-    """How many threads of a process have computed at least this share of what its busiest one has."""
+    """Count the threads of a process that have computed at least this share of what the busiest one has."""
     ticks = list(_ticks(process))
     return sum(each >= share * max(ticks) for each in ticks)
 
 
 def _ticks(process: int) -> Iterator[int]:
-    """The time that each thread has spent in user and in system mode."""
+    """Yield the time that each thread has spent in user and in system mode, in clock ticks."""
     for stat in Path(f"/proc/{process}/task").glob("*/stat"):
         fields = _fields(stat)
         yield int(fields[11]) + int(fields[12])
 
 
 def _fields(stat: Path) -> list[str]:
-    """What follows the process's name; the name is in brackets and may contain anything."""
+    """Return the fields after the process's name, which is in brackets and may contain anything."""
     return stat.read_text().rpartition(")")[2].split()

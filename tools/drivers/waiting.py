@@ -1,4 +1,4 @@
-"""Waiting for something that another process does."""
+"""Waits for what another process does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ PATIENCE_SECONDS = 20.0
 
 
 def wait_until(holds: Callable[[], object], otherwise: str, seconds: float = PATIENCE_SECONDS) -> None:
-    """Return as soon as something holds.
+    """Wait until something holds.
 
     Raises:
-        AssertionError: it does not hold in time; the message says ``otherwise``.
+        AssertionError: it does not hold in time; ``otherwise`` is the message.
     """
     deadline = time.monotonic() + seconds
     while not holds():

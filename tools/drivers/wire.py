@@ -1,4 +1,4 @@
-"""The framing of LSP messages: JSON-RPC bodies behind headers that tell their length."""
+"""Reads and writes LSP messages: JSON-RPC bodies after a header with their length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Message = dict[str, Any]
 
 
 def write(stream: IO[bytes], message: Message) -> None:
-    """Send a message; ``jsonrpc`` is added to it."""
+    """Send a message; the ``jsonrpc`` member is added."""
     write_frame(stream, json.dumps({"jsonrpc": "2.0", **message}).encode())
 
 
@@ -20,7 +20,7 @@ def write_frame(stream: IO[bytes], body: bytes) -> None:
 
 
 def read(stream: IO[bytes]) -> Message | None:
-    """The next message; None when the stream has ended."""
+    """Read the next message; None when the stream has ended."""
     length = 0
     while line := stream.readline():
         name, _, value = line.partition(b":")

@@ -1,4 +1,4 @@
-"""A real Neovim with a screen of ours: keys go in, cells come out, over its own protocol (msgpack-rpc)."""
+"""Drives a real Neovim over its own protocol, msgpack-rpc: keys go in, and what it would draw comes out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EditorError(Exception):
 
 
 class Editor:
-    """A Neovim process; every question about it may be asked while it runs."""
+    """A Neovim process. It keeps running while it is asked what it shows."""
 
     def __init__(self, command: Sequence[str], msgpack: ModuleType, environment: Mapping[str, str]) -> None:
         self._msgpack = msgpack
@@ -35,10 +35,10 @@ class Editor:
         threading.Thread(target=self._listen, daemon=True).start()
         self.ask("nvim_ui_attach", WIDTH, HEIGHT, {"rgb": True, "ext_linegrid": True, "ext_hlstate": True})
 
-    # What a test does
+    # What a user does
 
     def type(self, keys: str) -> None:
-        """Type keys, as one would; ``<Esc>`` and its like are named."""
+        """Type keys; special ones are named as in Neovim's maps: ``<Esc>``."""
         self.ask("nvim_input", keys)
 
     def command(self, command: str) -> None:
@@ -47,7 +47,7 @@ class Editor:
     def lua(self, code: str, *arguments: Any) -> Any:
         return self.ask("nvim_exec_lua", code, list(arguments))
 
-    # What a test sees
+    # What a user sees
 
     @property
     def screen(self) -> str:
@@ -56,7 +56,7 @@ class Editor:
 
     @property
     def line(self) -> str:
-        """The row of the cursor as it is drawn."""
+        """The cursor's row as it is drawn."""
         with self._changed:
             return self._screen.line
 
@@ -66,7 +66,7 @@ class Editor:
             return self._screen.shows(*groups)
 
     def keep(self, path: Path, title: str | None = None) -> None:
-        """Keep what is on the screen, as text and as a picture, whose title is the path's name if none is given."""
+        """Save what is on the screen as text and as a picture; its title is the path's name if none is given."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._changed:
             Path(f"{path}.txt").write_text(self._screen.text + "\n", "utf-8")
@@ -74,7 +74,7 @@ class Editor:
 
     @property
     def lines(self) -> list[str]:
-        """The buffer: what is drawn but not there is not in it."""
+        """The lines of the buffer, without what is only drawn."""
         return [str(line) for line in self.ask("nvim_buf_get_lines", 0, 0, -1, True)]
 
     @property
@@ -99,11 +99,11 @@ class Editor:
         self.wait(lambda: bool(self.lua(f"return {expression}")), expression)
 
     def wait_for_preview(self) -> None:
-        """Until there is something to decide upon: what a draft shows may be the same."""
+        """Wait until there is a preview to accept or reject; the screen does not tell it from a draft."""
         self.wait_for_lua("require('dgemma.preview').is_open(vim.api.nvim_get_current_buf())")
 
     def wait_for_server(self) -> None:
-        """Until the server answers for the buffer."""
+        """Wait until the server is ready for the buffer."""
         clients = "vim.lsp.get_clients({ bufnr = 0, name = 'dgemma' })"
         self.wait_for_lua(f"#{clients} == 1 and {clients}[1].initialized")
 
@@ -111,7 +111,7 @@ class Editor:
         assert self.comes(holds), f"waited in vain for {what}\n{self.screen}"
 
     def comes(self, holds: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> bool:
-        """Wait until something holds, which is looked at whenever the screen changes; False if it does not in time."""
+        """Check after every change of the screen until something holds; False when it does not hold in time."""
         deadline = time.monotonic() + seconds
         while not holds():
             if time.monotonic() > deadline:
@@ -121,7 +121,7 @@ class Editor:
         return True
 
     def settle(self, seconds: float) -> None:
-        """Let time pass in which something must not happen."""
+        """Let time pass, for a test that something does not happen."""
         time.sleep(seconds)
         self.ask("nvim_eval", "1")
 
@@ -141,7 +141,7 @@ class Editor:
         return result
 
     def close(self) -> None:
-        """End it, whatever state it is in; its server ends with it."""
+        """End the process, whatever state it is in; its server ends with it."""
         try:
             assert self.process.stdin
             message = [2, "nvim_command", ["qall!"]]

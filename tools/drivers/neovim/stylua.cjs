@@ -1,5 +1,5 @@
-// node stylua.cjs LIBRARY [--write] FILE…: StyLua by its library for Node. Names the files that it would change, and
-// with --write changes them. The style is that of editors/neovim/.stylua.toml.
+// node stylua.cjs LIBRARY [--write] FILE…: runs StyLua from its library for Node. It lists the files that it would
+// change, and with --write it changes them. The style is that of editors/neovim/.stylua.toml.
 const fs = require('node:fs');
 const path = require('node:path');
 

@@ -1,4 +1,4 @@
-"""The home of somebody who uses Neovim and has installed the plugin as its README says."""
+"""The home folder of a user of Neovim who has installed the plugin as its README says."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = ("CONFIG", "DATA", "STATE", "CACHE")
 
 @dataclass(frozen=True)
 class Home:
-    """A folder in which Neovim finds its configuration and the plugin, and leaves everything that it writes."""
+    """A folder where Neovim finds its configuration and the plugin, and where it writes everything."""
 
     folder: Path
 
@@ -37,10 +37,10 @@ class Home:
         """Open a file.
 
         Args:
-            neovim: which one.
-            msgpack: the package.
+            neovim: the Neovim to start.
+            msgpack: the package of that name.
             file: the file.
-            choices: what ``init.lua`` asks for; ``path``, if given, is the PATH of the process.
+            choices: settings for ``init.lua``; ``path``, if given, becomes the PATH of the process.
         """
         command = [*neovim.command, "--embed", *neovim.options, str(file)]
         return Editor(command, msgpack, {**neovim.environment, **self._environment(choices)})

@@ -1,4 +1,4 @@
-"""The server part of VS Code, with the extension installed from its package."""
+"""Starts code-server, which is VS Code's server, with the extension installed from its package."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ SETTINGS: Mapping[str, Any] = {
     "update.mode": "none",
     "git.enabled": False,
     "files.autoSave": "off",
-    # The list of words would come before the ghost text in some places.
+    # In some places the list of words would come before the ghost text.
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "editor.suggestOnTriggerCharacters": False,
     "editor.wordBasedSuggestions": "off",
     "editor.parameterHints.enabled": False,
-    # What is typed is what stands there.
+    # The text is exactly what was typed.
     "editor.autoIndent": "none",
     "editor.autoClosingBrackets": "never",
     "editor.autoClosingQuotes": "never",
@@ -49,14 +49,14 @@ SETTINGS: Mapping[str, Any] = {
 
 
 class CodeServer:
-    """VS Code's server part; its windows are opened by `Window`."""
+    """A running code-server; `Window` opens windows of it."""
 
     def __init__(self, folder: Path, package: Path, path: Sequence[Path] = ()) -> None:
         self.folder = folder
         self.port = free_port()
         self._options = [f"--user-data-dir={folder / 'data'}", f"--extensions-dir={folder / 'extensions'}"]
         self.configure({})
-        # VS Code asks a login shell for the PATH, and a login shell begins with one of its own.
+        # VS Code asks a login shell for the PATH, and a login shell starts with a PATH of its own.
         found = os.pathsep.join([*map(str, path), os.environ["PATH"]])
         (folder / ".profile").write_text(f"export PATH={shlex.quote(found)}\n")
         run([NODE, CODE_SERVER, *self._options, "--install-extension", package])
@@ -75,7 +75,7 @@ class CodeServer:
         log.close()
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """The user's settings; an open window takes them over."""
+        """Write the user's settings; open windows follow."""
         path = self.folder / "data" / "User" / "settings.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({**SETTINGS, **settings}, indent=1))
@@ -84,7 +84,7 @@ class CodeServer:
         wait_until(self._answers, "code-server does not answer")
 
     def children(self, words: str) -> list[int]:
-        """Processes below it whose command line has these words."""
+        """Return the server's processes whose command line contains these words."""
         return [process for process in in_session(self.process.pid) if words in command_line(process)]
 
     def close(self) -> None:

