@@ -1,1 +1,1 @@
-"""Measures the table of docs/performance.md: ``python -m bench`` (or ``make bench``)."""
+"""Measurements: ``python -m bench`` (or ``make bench``) measures the table of docs/performance.md."""

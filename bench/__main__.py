@@ -1,18 +1,16 @@
-"""``python -m bench``: measure everything and print the table; ``--record NAME`` also keeps it in ``results/``."""
+"""``python -m bench`` measures everything and prints a table; ``--record NAME`` also keeps it in ``results/``."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from bench import measurements, serving, steps
-from bench.figures import Figure, Machine, described, record, table, this_machine
-
-RESULTS = Path(__file__).parent / "results"
+from bench.figures import Figure, table
+from bench.files import RESULTS, ROOT
+from bench.report import introduce_machine, keep, say
 
 MEASUREMENTS: Mapping[str, Callable[[], list[Figure]]] = {
     "cli": measurements.command_line,
@@ -29,17 +27,16 @@ MEASUREMENTS: Mapping[str, Callable[[], list[Figure]]] = {
 
 def main() -> int:
     arguments = _parser().parse_args()
-    machine = this_machine()
-    print(f"{described(machine)}\n", flush=True)
-    if machine.is_busy:
-        _say(f"The machine is busy (load {machine.load}): only ratios of one run mean anything.")
+    machine = introduce_machine()
     figures: list[Figure] = []
     for name in arguments.only or MEASUREMENTS:
-        _say(f"measuring: {name}")
+        say(f"measuring: {name}")
         figures += MEASUREMENTS[name]()
     print(table(figures))
     if arguments.record:
-        _keep(arguments.record, machine, figures)
+        path = RESULTS / f"{arguments.record}.json"
+        keep(path, machine, figures)
+        say(f"written: {path.relative_to(ROOT)}")
     return 0
 
 
@@ -56,17 +53,6 @@ def _name(text: str) -> str:
     if not re.fullmatch(r"[\w-][\w.-]*", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name of letters, digits, - and .")
     return text
-
-
-def _keep(name: str, machine: Machine, figures: list[Figure]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(record(machine, figures), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    _say(f"written: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""``python -m bench.busy``: warm completions over LSP while something burns a core, beside those while nothing does.
+"""``python -m bench.busy`` compares warm completions over LSP while something burns a core with undisturbed ones.
 
-In turns, place by place, so that whatever else the machine does slows both. The worker computes with as many threads
-as by default: one core is left free.
+Both take turns, place by place, so that whatever else the machine does slows both. The worker computes with its default
+number of threads, which leaves one core free.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from statistics import median
 
-from bench.figures import Figure, described, spread, table, this_machine
-from bench.keystrokes import places
-from bench.measurements import BETWEEN_KEYS, LONG
+from bench.figures import Figure, spread, table
+from bench.files import LONG
+from bench.keystrokes import BETWEEN_KEYS, places
 from bench.processes import server
+from bench.report import introduce_machine
 from bench.warm import KEYSTROKES, served
 from tools.drivers.processes import children, computing_threads
 
@@ -26,7 +27,7 @@ PLACES = 12
 
 
 def measure(count: int) -> list[Figure]:
-    """Both times, their ratio, and how much of its own time the worker computed."""
+    """Measure both times, and count the threads that the worker computed with."""
     times: dict[bool, list[float]] = {False: [], True: []}
     with server() as client:
         client.await_model()
@@ -48,7 +49,7 @@ def measure(count: int) -> list[Figure]:
 
 @contextmanager
 def competitor() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that burns one core."""
+    """Run a process that burns one core."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     time.sleep(BETWEEN_KEYS)
     try:
@@ -62,8 +63,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.busy", description=__doc__, allow_abbrev=False)
     parser.add_argument("--places", type=int, default=PLACES)
     arguments = parser.parse_args()
-    os.environ.pop("OMP_NUM_THREADS", None)  # it would decide in the worker's place
-    print(described(this_machine()), "\n", flush=True)
+    os.environ.pop("OMP_NUM_THREADS", None)  # it would override the worker's default
+    introduce_machine()
     print(table(measure(arguments.places)))
     return 0
 

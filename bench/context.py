@@ -1,10 +1,10 @@
-"""What other open documents add to exact match: ``python -m bench.context --corpus FOLDER``; writes a page of results.
+"""``python -m bench.context`` measures what other open documents add to exact match, and writes a page about it.
 
-On held-out packages, some other files of the package are the open tabs: those that the file imports first, then files
-of its folder. The same places are filled with each source of context, on the model alone.
+On held-out packages, some other files of the package play the open documents: first those that the file imports, then
+those of its folder. The same places are filled with each source of context by the model alone.
 
-A corpus has no history, so what was edited last is drawn: places of those files and as many others, either anywhere,
-or, as when somebody changes the same thing all over a package, where a name stands that is about to be written.
+A corpus has no history, so recent edits are made up: places in those files, and in as many others. They are either
+anywhere, or where a name occurs that is about to be written, as when somebody changes the same thing everywhere.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ TABS = 4
 Tabs = Sequence[str]
 
 EDITS = 6
-_EDITED = 600  # characters around an edited place
+_EDITED = 600  # characters on each side of an edited place
 
 
 @dataclass(frozen=True, slots=True)
 class Surrounding:
-    """What else there is.
+    """What there is to know around a place.
 
     Attributes:
         names: the names near the place that is filled.
-        tabs: texts of other open documents.
-        edited: pieces of them, around places that were edited last.
-        renamed: the same, with names that are about to be written.
-        elsewhere: the same, of other documents too.
+        tabs: the texts of other open documents.
+        edited: pieces of them around places that were edited recently.
+        renamed: pieces of them around names that are about to be written.
+        elsewhere: pieces around such names in other documents, too.
     """
 
     names: Names
@@ -78,7 +78,7 @@ _DEFINITION_LINES = 12
 
 
 def definitions(wanted: Names, tabs: Tabs) -> Iterator[str]:
-    """Where some names are defined in some texts, with the lines below."""
+    """Find where some names are defined in some texts, and yield those lines and some below."""
     for text in tabs:
         for found in _DEFINITION.finditer(text):
             if (found[1] or found[2]) in wanted:
@@ -87,19 +87,19 @@ def definitions(wanted: Names, tabs: Tabs) -> Iterator[str]:
 
 
 def tabs_of(path: str, text: str, package: Mapping[str, str], rng: random.Random) -> list[str]:
-    """Other files of a package that somebody may have open, and as many more."""
+    """Choose other files of a package that somebody may have open, and as many more."""
     imported = set(re.findall(r"^\s*(?:from|import)\s+[\w.]*?(\w+)(?:\s+import|\s*$)", text, re.MULTILINE))
-    others = [one for one in package if one != path]
+    others = [other for other in package if other != path]
     rng.shuffle(others)
     folder = PurePosixPath(path).parent
     others.sort(
-        key=lambda one: (PurePosixPath(one).stem not in imported, PurePosixPath(one).parent != folder)
+        key=lambda other: (PurePosixPath(other).stem not in imported, PurePosixPath(other).parent != folder)
     )
-    return [package[one] for one in others[: 2 * TABS]]
+    return [package[other] for other in others[: 2 * TABS]]
 
 
 def edited(texts: Sequence[str], names: Set[str], rng: random.Random) -> list[str]:
-    """Pieces around places in some texts: where one of some names stands, or, without names, anywhere."""
+    """Return pieces of some texts around an occurrence of one of these names; without names, around any name."""
     found = []
     for text in texts:
         starts = [

@@ -1,6 +1,7 @@
-"""``python -m bench.curves``: how a warm fill's time grows, on the bundled model and one thread.
+"""``python -m bench.curves`` measures how the time of a warm fill grows, with the bundled model on one thread.
 
-Warm: the user types on where the last fill was. ``--record`` writes ``results/curves.{json,md,png}``.
+A fill is warm when the user continues to type where the last fill was. ``--record`` writes
+``results/curves.{json,md,png}``.
 """
 
 from __future__ import annotations
@@ -12,17 +13,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import itemgetter
-from pathlib import Path
 from statistics import median
 
 import torch
 
 from bench.drawing import Panel, Values, draw
 from bench.figures import described, this_machine
+from bench.files import LONG, RESULTS
 from bench.keystrokes import places
 from bench.lean import milliseconds, passes
 from bench.lsp import Client
-from bench.measurements import LONG
 from bench.phases import Phases
 from bench.processes import server
 from bench.warm import KEYSTROKES, PLACES, Typed, in_files_of, served, sized, timed, with_regions
@@ -30,7 +30,6 @@ from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.network.best_runner import best_runner
 from dgemma_model.network.checkpoint import BUNDLED, load
 
-RESULTS = Path(__file__).parent / "results"
 LINES = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 LINES_SERVED = (10, 300, 3_000, 10_000, 100_000)
 CONTEXTS = (128, 256, 512, 1_024, 2_048, 4_096)
@@ -42,15 +41,16 @@ RUNS = 2
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Milliseconds over something that grows.
+    """Milliseconds as a function of something that grows.
 
     Attributes:
-        x: what grows.
-        xs: how far.
+        title: the heading.
+        x: the name of what grows.
+        xs: its values.
         lines: medians by name; None where nothing was measured.
-        phases: where the mean fill's milliseconds went, for each x; empty where no fill was measured.
-        passes: how often the network ran, likewise.
         why: what bends the curve.
+        phases: for each x, where the mean fill's milliseconds went; empty where no fill was measured.
+        passes: for each x, how often the network ran for a fill; empty where no fill was measured.
     """
 
     title: str
@@ -63,31 +63,31 @@ class Curve:
 
 
 def by_lines() -> Curve:
-    """Over the size of the file, the cursor in its middle."""
+    """Grow the file; the cursor is in its middle."""
     alone, watched = _fills([(in_files_of(lines), FillOptions(single_line=True)) for lines in LINES])
     lines = {"the model alone": alone, **_served()}
     return _curve("Lines of the file", "lines", LINES, lines, WHY["lines"], watched)
 
 
 def by_context() -> Curve:
-    """Over the length of the prompt."""
+    """Grow the prompt."""
     runner = best_runner(load(BUNDLED))
-    told = {"step": "a step of 32 slots", "one more": "one more token", "cold": "the prompt, cold"}
-    lines: dict[str, list[float]] = {name: [] for name in told.values()}
+    names = {"step": "a step of 32 slots", "one more": "one more token", "cold": "the prompt, cold"}
+    lines: dict[str, list[float]] = {name: [] for name in names.values()}
     for context in CONTEXTS:
         for what, run in passes(runner, context).items():
-            lines[told[what.partition(":")[0]]].append(median(milliseconds(run) for _ in range(ROUNDS)))
+            lines[names[what.partition(":")[0]]].append(median(milliseconds(run) for _ in range(ROUNDS)))
     return Curve("Tokens of the prompt", "tokens", CONTEXTS, lines, WHY["context"])
 
 
 def by_regions() -> Curve:
-    """Over the number of regions in one canvas."""
+    """Add regions to one canvas."""
     alone, watched = _fills([(with_regions(count), FillOptions(single_line=True)) for count in REGIONS])
     return _curve("Regions in one canvas", "regions", REGIONS, {"a fill": alone}, WHY["regions"], watched)
 
 
 def by_alternatives() -> Curve:
-    """Over the number of fills that are denoised side by side."""
+    """Add fills that are denoised side by side."""
     typed = in_files_of(300)
     every = [(typed, FillOptions(single_line=True, alternatives=count)) for count in ALTERNATIVES]
     alone, watched = _fills(every)
@@ -125,13 +125,13 @@ WHY: Mapping[str, str] = {
         "and drawn ones need all four; then the slots decide."
     ),
 }
-"""What profiling has shown, for each curve in a sentence."""
+"""What profiling has shown about each curve."""
 
 
 def _fills(asked: Sequence[tuple[Sequence[Typed], FillOptions]]) -> tuple[list[float], list[Phases]]:
     infiller = Infiller.load()
     infiller.warm_up()
-    # Whatever else runs only ever makes a run slower; in turns, so that all of them have a quiet time.
+    # Whatever else runs can only slow a run down; the runs take turns, so that each has a quiet time.
     runs = [[timed(infiller, typed, options) for typed, options in asked] for _ in range(RUNS)]
     best = [min(each, key=itemgetter(0)) for each in zip(*runs, strict=True)]
     return [time for time, _ in best], [phases for _, phases in best]
@@ -146,7 +146,7 @@ def _curve(
 
 
 def _served() -> Mapping[str, Values]:
-    """Through the server, as an editor asks while the user types, and as when the user asks."""
+    """Measure completions of the server: automatic ones while the user types, and those that the user asks for."""
     names = {False: "the server, automatic", True: "the server, asked for"}
     found: dict[str, dict[int, float]] = {name: {} for name in names.values()}
     with server() as client:
@@ -163,13 +163,13 @@ def _completions(client: Client, lines: int, asked: bool) -> Iterator[float]:
 
 
 def table(curve: Curve) -> str:
-    """Markdown: the medians; then, of fills, where their time went."""
+    """Write Markdown: a table of the medians, and for fills one of where their time went."""
     medians = _rows([curve.x, *curve.lines], [curve.xs, *curve.lines.values()])
     return f"{medians}\n\n{_phases(curve)}" if curve.phases else medians
 
 
 def _phases(curve: Curve) -> str:
-    """Means in ms of the phases that matter, and how often the network ran in each."""
+    """Write the mean milliseconds of the phases that matter, and how often the network ran in each."""
     shown = [name for name in curve.phases[0] if max(each[name] for each in curve.phases) >= 1]
     columns = [
         [_phase(ms[name], passes.get(name)) for ms, passes in zip(curve.phases, curve.passes, strict=True)]
@@ -197,8 +197,8 @@ def _time(value: float | None) -> str:
     return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
 
-def told(curves: Sequence[Curve], machine: str) -> str:
-    """The whole of ``results/curves.md``."""
+def page(curves: Sequence[Curve], machine: str) -> str:
+    """Write the whole of ``results/curves.md``."""
     sections = [f"## {curve.title}\n\n{curve.why}\n\n{table(curve)}" for curve in curves]
     return "\n\n".join([f"# How a warm fill's time grows\n\n{INTRODUCTION}\n\n{machine}.", *sections]) + "\n"
 
@@ -211,12 +211,12 @@ is `curves.png`."""
 
 
 def record(curves: Mapping[str, Curve]) -> None:
-    """Write the results, in place of what was there."""
+    """Write the results over the last ones."""
     machine = this_machine()
     RESULTS.mkdir(exist_ok=True)
     kept = {"machine": asdict(machine), "curves": {name: asdict(curve) for name, curve in curves.items()}}
     (RESULTS / "curves.json").write_text(json.dumps(kept, indent=1, default=float) + "\n", "utf-8")
-    (RESULTS / "curves.md").write_text(told(list(curves.values()), described(machine)), "utf-8")
+    (RESULTS / "curves.md").write_text(page(list(curves.values()), described(machine)), "utf-8")
     draw([_panel(curve) for curve in curves.values()], RESULTS / "curves.png")
 
 

@@ -1,7 +1,7 @@
-"""Where a long text around a region is best cut off: ``python -m bench.cuts --corpus FOLDER``; prints a table.
+"""``python -m bench.cuts`` measures where a long text around a region is best cut off, and prints a table.
 
-The same places of held-out packages are filled with prefixes and suffixes that were cut in different ways, all within
-the budget of tokens that the checkpoint was trained with. Likelihoods tell smaller differences than exact matches do.
+The same places of held-out packages are filled with prefixes and suffixes that are cut in different ways, all within
+the budget of tokens that the checkpoint was trained with. Likelihoods show smaller differences than exact matches do.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from dgemma_model.train.evaluate.cases import Case, Kind, draw, read_files
 from dgemma_model.train.evaluate.scores import last_draft
 
 KINDS = (Kind.REST_OF_LINE, Kind.STATEMENT, Kind.EXPRESSION)
-_HEADERS = 96  # tokens that they may take
+_HEADERS = 96  # tokens of all headers together
 
 Cut = Callable[[str, Tokenizer, int], list[int]]
-"""As `infill.prefix_tokens` and `infill.suffix_tokens`."""
+"""A way to cut a text, called as `infill.prefix_tokens` and `infill.suffix_tokens` are."""
 
 
 def prefix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
-    """As the product does, but for statements: they are not looked for."""
+    """Cut as the product does, but without looking for statements."""
     return infill.prefix_tokens(text, tokenizer, budget, _LineBorders())
 
 
@@ -43,12 +43,12 @@ class _LineBorders(Borders):
 
 
 def prefix_by_statements(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
-    """As the product does."""
+    """Cut as the product does."""
     return infill.prefix_tokens(text, tokenizer, budget, Borders())
 
 
 def prefix_under_headers(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
-    """As the product does, under the headers of the classes and functions that the rest stands in."""
+    """Cut as the product does, below the headers of the classes and functions around the text that is kept."""
     tokens = prefix_by_statements(text, tokenizer, budget)
     start = len(text) - len(tokenizer.decode_lossy(tokens))
     lines = headers(text, start, languages()["python"].code_starts) if start > 0 else []
@@ -60,7 +60,7 @@ def prefix_under_headers(text: str, tokenizer: Tokenizer, budget: int) -> list[i
 
 
 def suffix_by_lines(text: str, tokenizer: Tokenizer, budget: int) -> list[int]:
-    """As the product does, without the line that the budget ends in."""
+    """Cut as the product does, but leave out the line that the budget ends in."""
     tokens = tokenizer.encode(text[: budget * infill._CHARACTERS_PER_TOKEN])
     if len(tokens) <= budget:
         return tokens
@@ -78,7 +78,7 @@ CUTS: Mapping[str, tuple[Cut, Cut]] = {
 
 @dataclass(slots=True)
 class Score:
-    """Of one way to cut: logarithms of the truths' probabilities, and which fills were right."""
+    """The results of one way to cut: the log-likelihoods of the truths, and which fills were right."""
 
     likely: list[float] = field(default_factory=list)
     right: list[bool] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Score:
 
 @contextmanager
 def cutting(prefix: Cut, suffix: Cut) -> Iterator[None]:
-    # The product's own function calls itself by its name in the module.
+    # The product's function calls itself by its name in the module.
     own = {"prefix_tokens": infill.prefix_tokens, "suffix_tokens": infill.suffix_tokens}
 
     def restored(cut: Cut) -> Cut:

@@ -1,4 +1,4 @@
-"""Curves as one small PNG; matplotlib, of the extras dev and train, is imported when something is drawn."""
+"""Draws curves as one small PNG; Matplotlib, from the extras dev and train, is imported when something is drawn."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ INCH = 90  # pixels
 SIZE = 5.0, 3.6  # inches of a panel
 
 Values = Sequence[float | None]
-"""One for each x; None where nothing was measured."""
+"""A value for each x; None where nothing was measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One pair of axes, both logarithmic where that fits."""
+    """Curves in one pair of axes; both axes can be logarithmic."""
 
     title: str
     x: str
@@ -29,11 +29,11 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:
-    """All panels, two in a row."""
+    """Draw all panels, two in a row."""
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     size = (columns * SIZE[0], rows * SIZE[1])
-    # A figure of its own and not one of pyplot's, which keeps state and may want a display.
+    # A figure without pyplot, which keeps state and may want a display.
     figure = import_module("matplotlib.figure").Figure(size, dpi=INCH, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flat
     for axes, panel in zip(grid, panels, strict=False):

@@ -1,4 +1,4 @@
-"""What was measured, and how it is told: as a table and as a record. Pure, but for `this_machine`."""
+"""Measured numbers, and their forms as a table and as a record. Pure functions, except for `this_machine`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
-"""Of the CPU: those that decide how fast matrices are multiplied."""
+"""The features of a CPU that decide how fast it multiplies matrices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,9 @@ class Figure:
 
     Attributes:
         name: what was measured.
-        value: in `unit`.
-        unit: "s", "ms", "tokens", "tokens/s", "GFLOP/s", "requests", "MiB", "threads", "%", "×" (faster) or "times" (as
-            long).
-        target: the value must be at most this, or at least for "×"; None where nothing was promised.
+        value: the number, in `unit`.
+        unit: such as "s", "ms" or "MiB"; "×" means times as fast, and "times" means times as long.
+        target: the value must be at most this, or at least this for "×"; None where nothing was promised.
     """
 
     name: str
@@ -34,7 +33,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None where there is none."""
+        """Whether the target is met; None where there is none."""
         if self.target is None:
             return None
         return self.value >= self.target if self.unit == "×" else self.value <= self.target
@@ -42,11 +41,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the numbers were measured on; nothing that names a person's machine.
+    """The machine that the numbers were measured on, without anything that names its owner.
 
     Attributes:
-        threads: of torch.
-        load: processes that wanted to run, averaged over the minute before the first measurement.
+        cpu: the processor's model.
+        cores: how many there are.
+        flags: those of `FLAGS` that the processor has.
+        python: the version.
+        torch: the version.
+        threads: how many torch computes with.
+        load: the mean number of processes that wanted to run in the minute before the first measurement.
     """
 
     cpu: str
@@ -66,7 +70,7 @@ BUSY_LOAD = 0.3
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest of ``values`` that at least ``share`` of them don't exceed (nearest rank)."""
+    """Return the smallest of ``values`` that at least ``share`` of them do not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
@@ -74,7 +78,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def spread(
     name: str, values: Sequence[float], unit: str, target: float | None = None, tail: float | None = None
 ) -> list[Figure]:
-    """Median, which has to meet the target, and 95th percentile, which has to meet ``tail``."""
+    """Return the median, whose target is ``target``, and the 95th percentile, whose target is ``tail``."""
     return [
         Figure(f"{name}, p50", median(values), unit, target),
         Figure(f"{name}, p95", percentile(values, 0.95), unit, tail),
@@ -82,21 +86,25 @@ def spread(
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """A Markdown table."""
-    rows = [f"| {one.name} | {_shown(one.value, one.unit)} | {_target(one)} |" for one in figures]
+    """Write the numbers as a Markdown table."""
+    rows = [
+        f"| {figure.name} | {_shown(figure.value, figure.unit)} | {_target(figure)} |" for figure in figures
+    ]
     return "\n".join(["| what | measured | target |", "| --- | ---: | ---: |", *rows])
 
 
 def record(machine: Machine, figures: Sequence[Figure]) -> dict[str, Any]:
-    """What is written as JSON."""
+    """Return the numbers, and what they were measured on, ready for JSON."""
     return {
         "machine": asdict(machine),
-        "figures": [{**asdict(one), "value": round(one.value, 4), "met": one.met} for one in figures],
+        "figures": [
+            {**asdict(figure), "value": round(figure.value, 4), "met": figure.met} for figure in figures
+        ],
     }
 
 
 def this_machine() -> Machine:
-    """Look around; the load is only known on POSIX systems and 0 elsewhere."""
+    """Describe this machine; the load is 0 where it is not known, which is on systems that are not POSIX."""
     import torch
 
     facts = _cpu_facts()
@@ -113,13 +121,13 @@ def this_machine() -> Machine:
 
 
 def known_flags(text: str) -> tuple[str, ...]:
-    """Those of `FLAGS` that stand in a list separated by blanks."""
+    """Return those of `FLAGS` that occur in a list separated by blanks."""
     present = set(text.split())
     return tuple(flag for flag in FLAGS if flag in present)
 
 
 def described(machine: Machine) -> str:
-    """One line."""
+    """Describe a machine in one line."""
     flags = ", ".join(machine.flags) or "no vector extensions known"
     return (
         f"{machine.cpu}, {machine.cores} cores ({flags}), Python {machine.python}, torch {machine.torch} "
@@ -128,7 +136,7 @@ def described(machine: Machine) -> str:
 
 
 def _cpu_facts() -> dict[str, str]:
-    """The first processor's lines of Linux' cpuinfo; nothing elsewhere."""
+    """Read what Linux says about the first processor; nothing on other systems."""
     source = Path("/proc/cpuinfo")
     if not source.exists():
         return {}

@@ -1,4 +1,4 @@
-"""A user who completes lines of a file: where the cursor goes, and what is typed there. Pure."""
+"""A user who completes lines of a file: where the cursor goes, and what is typed there. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SHORTEST = 24
-"""Characters of a line that is worth completing, without its indentation."""
+"""The characters, without indentation, of the shortest line that is worth completing."""
+
+BETWEEN_KEYS = 0.05
+"""Seconds from an answer to the next key of somebody who types fast."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of which the rest is gone, and what the user types instead.
+    """A line whose rest has been removed, and what the user types there.
 
     Attributes:
-        text: the whole document without the rest of the line.
-        line: counted from 0.
+        text: the whole document, without the rest of the line.
+        line: the line's number, counted from 0.
         character: where the line ends now.
-        typed: the characters that stood there.
+        typed: the first characters of what was removed.
     """
 
     text: str
@@ -27,7 +30,7 @@ class Place:
 
 
 def places(text: str, count: int, typed: int) -> list[Place]:
-    """``count`` places, spread evenly over the long lines of ``text``."""
+    """Choose ``count`` places, spread evenly over the long lines of a text."""
     lines = text.splitlines()
     long = [index for index, line in enumerate(lines) if len(line.strip()) >= SHORTEST]
     if len(long) < count:
@@ -36,7 +39,7 @@ def places(text: str, count: int, typed: int) -> list[Place]:
 
 
 def prefixes(place: Place) -> Iterator[tuple[str, str]]:
-    """The text before and behind the cursor, before the first keystroke and after each."""
+    """Yield the texts before and after the cursor, before the first keystroke and after each."""
     ends = [index for index, character in enumerate(place.text) if character == "\n"]
     cursor = ends[place.line]
     for length in range(len(place.typed) + 1):

@@ -1,7 +1,7 @@
-"""``python -m bench.lean``: what the runner's parts take, beside transformers' own classes on the same weights.
+"""``python -m bench.lean`` compares the passes of our runner with transformers' own classes on the same weights.
 
-One thread unless OMP_NUM_THREADS says otherwise. Ratios are of neighbouring runs, so that they hold on a busy
-machine too. ``--products`` instead compares ways to multiply the few rows of a canvas with a weight.
+It uses one thread unless OMP_NUM_THREADS says otherwise. Ratios compare neighbouring runs, so that they hold on a busy
+machine too. ``--products`` compares ways to multiply the few rows of a canvas with a weight instead.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from bench.figures import Figure, described, table, this_machine
+from bench.figures import Figure, table
 from bench.processes import Stopwatch
+from bench.report import introduce_machine, say
 from dgemma_model.denoise import sampler
 from dgemma_model.network.best_runner import best_runner
 from dgemma_model.network.checkpoint import BUNDLED, load, parameter_count, stock_model
@@ -50,7 +51,7 @@ PRODUCTS = (
     (192, 768),
     (192, 8192),
 )
-"""In and out of linear layers."""
+"""The inputs and outputs of linear layers."""
 
 Step = Callable[[], object]
 
@@ -61,13 +62,13 @@ def main() -> int:
     parser.add_argument("--products", action="store_true", help="compare matrix products")
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    print(described(this_machine()), "\n", flush=True)
+    introduce_machine()
     if arguments.products:
         _products(arguments.rounds)
         return 0
     figures: list[Figure] = []
     for name, network in (("28 M", _large()), ("bundled", load(BUNDLED))):
-        print(f"{name}: {parameter_count(network) / 1e6:.1f} M parameters", file=sys.stderr, flush=True)
+        say(f"{name}: {parameter_count(network) / 1e6:.1f} M parameters")
         figures += measure(name, network, arguments.rounds)
     print(table(figures))
     return 0
@@ -84,7 +85,7 @@ def _large() -> Network:
 
 @torch.inference_mode()
 def measure(name: str, network: Network, rounds: int) -> list[Figure]:
-    """Every kind of pass of the runner, and of stock transformers those that it has."""
+    """Time every kind of pass of the runner, and those that transformers has as well."""
     runner = best_runner(network)
     own, stock = _own(runner), _stock(network)
     large = name != "bundled"
@@ -111,7 +112,7 @@ def _tokens(vocabulary: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def passes(runner: Runner, context: int) -> Mapping[str, Step]:
-    """The passes that take longer the longer the prompt is: of a canvas, of one more token, of all."""
+    """Return the passes that take longer for a longer prompt: over a canvas, over one more token, over the prompt."""
     ids, at = _tokens(runner.config.vocab_size, context + SLOTS)
     canvas, places = ids[None, context:], at[None, context:]
     prompt = runner.prompt()
@@ -171,7 +172,7 @@ def _stock(network: Network) -> Mapping[str, Step]:
     first = model(**prompt, **canvas)
 
     def step() -> None:
-        # Its sampler is not in here, which is to its advantage.
+        # Without its sampler, which is to its advantage.
         model(past_key_values=first.past_key_values, self_conditioning_logits=first.logits, **canvas)
 
     return {"step": step, "cold": lambda: model.model.encoder(**prompt)}
@@ -179,12 +180,12 @@ def _stock(network: Network) -> Mapping[str, Step]:
 
 @torch.inference_mode()
 def _products(rounds: int) -> None:
-    """Microseconds of one linear layer on the rows of a canvas, by each of the ways that were tried."""
+    """Print the microseconds of one linear layer on the rows of a canvas, for each way that was tried."""
     print("| in × out | " + " | ".join(_ways(8, 8)) + " |\n| --- |" + " ---: |" * len(_ways(8, 8)))
     for size in PRODUCTS:
         cells = []
         for make in _ways(*size).values():
-            # As many weights as don't fit into a cache together, as in a network.
+            # Together the weights do not fit into a cache, as in a network.
             runs = [make() for _ in range(max(1, 20_000_000 // (size[0] * size[1])))]
             times = [milliseconds(lambda runs=runs: [run() for run in runs]) for _ in range(rounds)]  # type: ignore[misc]
             cells.append(f"{1000 * median(times) / len(runs):.0f}")
@@ -221,7 +222,7 @@ def _ways(inside: int, outside: int) -> Mapping[str, Callable[[], Step]]:
 
 
 def milliseconds(step: Step) -> float:
-    """Of a second run: a step follows another one, it does not find the caches full of something else."""
+    """Time a second run, as a step follows another step and finds its data in the caches."""
     step()
     watch = Stopwatch()
     step()

@@ -1,4 +1,4 @@
-"""The little of an editor that a measurement needs: messages over pipes, read when they are waited for."""
+"""The part of an editor that a measurement needs. No thread reads ahead: messages are read when they are awaited."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.drivers.wire import Message
 
 
 class Client:
-    """Speaks to one server. Not for several threads at once."""
+    """Talks to one server; not to be shared by threads."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
@@ -52,14 +52,14 @@ class Client:
             self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": changes})
 
     def reopen(self, uri: str, text: str) -> None:
-        """Close a document, so that nothing is remembered of it, and open it; answered once the server has done so."""
+        """Close a document, so that the server forgets it, open it again, and wait until the server has done so."""
         self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
         self._version = 0
         self.show(uri, text)
         self.complete("file:///bench/not_open.py", 0, 0, False)
 
     def insert(self, uri: str, line: int, character: int, text: str) -> None:
-        """Type a text."""
+        """Insert a text, as if it were typed."""
         self._version += 1
         position = {"line": line, "character": character}
         change = {"range": {"start": position, "end": position}, "text": text}
@@ -76,7 +76,7 @@ class Client:
         return items
 
     def ask(self, method: str, params: object) -> Any:
-        """The result of a request; what else the server says meanwhile is passed over."""
+        """Send a request and return its result; what the server says in between is ignored."""
         request = next(self._ids)
         self._send({"id": request, "method": method, "params": params})
         while True:

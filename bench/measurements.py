@@ -1,4 +1,4 @@
-"""One function for each row of the table. Everything is measured on the bundled model."""
+"""One function for each group of rows in the table. Everything is measured with the bundled model."""
 
 from __future__ import annotations
 
@@ -6,32 +6,26 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from statistics import median
 
 from bench.figures import Figure, spread
-from bench.keystrokes import Place, places, prefixes
+from bench.files import DEMO, LONG
+from bench.keystrokes import BETWEEN_KEYS, Place, places, prefixes
 from bench.processes import Stopwatch, command, server, user_environment
 from dgemma_lsp.engines.local import LocalEngine
 from dgemma_model.protocol import FillOptions, FillRequest
 from tools.drivers.processes import children, resident_bytes
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
-DEMO = FIXTURES / "demo_inventory.py"
-LONG = FIXTURES / "three_hundred_lines.py"
-
 RUNS = 5
 LINES, KEYSTROKES = 8, 5
 """Their product is the number of requests."""
 SESSION = "    return sorted(found, key=lambda a: (a.start, -a.length))"
-"""What is typed to count tokens: 60 characters."""
-BETWEEN_KEYS = 0.05
-"""Seconds from an answer to the next key of somebody who types fast."""
+"""The 60 characters that are typed to count tokens."""
 MIB = 1 << 20
 
 
 def command_line() -> list[Figure]:
-    """``dgemma-edit`` from its start to its end, each time in a new process."""
+    """Time ``dgemma-edit`` from its start to its end, each time in a new process."""
     arguments = ["--span", "18:25:18:28", "--span", "31:21:31:24", "--output", "json"]
     run = [command("dgemma-edit"), str(DEMO), *arguments]
 
@@ -42,12 +36,12 @@ def command_line() -> list[Figure]:
             raise RuntimeError(done.stderr.decode())
         return watch.seconds
 
-    once()  # writes byte code
+    once()  # Python writes its byte code
     return [Figure("`dgemma-edit`, two regions, cold start to result", _median(once), "s", 4)]
 
 
 def initialize() -> list[Figure]:
-    """From the start of a server's process to its greeting, and to the first answer of the server behind it."""
+    """Time a server from its start to its greeting, and to its first answer about a document."""
 
     def once() -> tuple[float, float]:
         watch = Stopwatch()
@@ -69,7 +63,7 @@ def _median(once: Callable[[], float]) -> float:
 
 
 def completions() -> list[Figure]:
-    """Completions of the rest of a line over LSP, while the user types; the first of each line has a cold cache."""
+    """Time completions of the rest of a line while the user types; the first of each line has a cold cache."""
     figures: list[Figure] = []
     for kind, asked in (("automatic", False), ("asked for", True)):
         name = f"completion in a 300-line file, warm, {kind}"
@@ -82,7 +76,7 @@ def _completion_times(asked: bool) -> Iterator[float]:
     with server() as client:
         client.await_model()
         client.show(uri, LONG.read_text("utf-8"))
-        client.complete(uri, 0, 0, asked)  # the first step of a process is slower
+        client.complete(uri, 0, 0, asked)  # a worker's first step is slower
         for place in places(LONG.read_text("utf-8"), LINES, KEYSTROKES):
             client.show(uri, place.text)
             for typed, character in enumerate(place.typed):
@@ -93,7 +87,7 @@ def _completion_times(asked: bool) -> Iterator[float]:
 
 
 def encoded_tokens() -> list[Figure]:
-    """Prompt tokens that are encoded for each typed character."""
+    """Count the prompt tokens that are encoded for each typed character."""
     text = LONG.read_text("utf-8")
     middle = Place(text, text.count("\n") // 2, 0, SESSION)
     with closing(LocalEngine()) as engine:
@@ -103,7 +97,7 @@ def encoded_tokens() -> list[Figure]:
 
 
 def _encoded(engine: LocalEngine, before: str, after: str) -> int:
-    """Of one fill, with a pause behind it in which the worker may encode ahead."""
+    """Count the tokens of one fill, and pause after it, so that the worker may encode ahead."""
     request = FillRequest((before, after), ("",), FillOptions(single_line=True))
     *_, last = engine.drafts(request, lambda: False)
     time.sleep(BETWEEN_KEYS)
@@ -111,7 +105,7 @@ def _encoded(engine: LocalEngine, before: str, after: str) -> int:
 
 
 def worker() -> list[Figure]:
-    """How long the model takes to load in the background, and what memory it takes."""
+    """Measure how long the model takes to load in the background, and how much memory it needs."""
     watch = Stopwatch()
     with server() as client:
         client.await_model()

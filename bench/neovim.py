@@ -1,13 +1,12 @@
-"""``python -m bench.neovim``: what a user of Neovim waits for, in real Neovims, with the bundled model.
+"""``python -m bench.neovim`` measures what a user of Neovim waits for, in real Neovims, with the bundled model.
 
-Each has the plugin as a user installs it and a screen on which ghost text is looked for. Every keystroke is waited for
-with an empty screen: what was shown before is dismissed, so nothing is seen that was there already.
+The plugin is installed as a user would install it, and ghost text counts when it is on the screen. What was shown
+before a keystroke is dismissed first, so that no earlier ghost text is mistaken for a new one.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -18,15 +17,16 @@ from statistics import median
 from types import ModuleType
 from typing import Any
 
-from bench.figures import Figure, described, record, spread, table, this_machine
+from bench.figures import Figure, spread, table
+from bench.files import LONG, RESULTS, ROOT
 from bench.keystrokes import Place, places
-from bench.measurements import LONG
 from bench.processes import Stopwatch, command
+from bench.report import introduce_machine, keep, say
 from tools.drivers.neovim import install
 from tools.drivers.neovim.editor import Editor
 from tools.drivers.neovim.user import Home
 
-RESULT = install.ROOT / "bench" / "results" / "neovim.json"
+RESULT = RESULTS / "neovim.json"
 
 LINES, KEYSTROKES = 12, 5
 """Their product is the number of keystrokes."""
@@ -35,20 +35,21 @@ PLACES = places(TEXT, LINES, KEYSTROKES)
 
 STARTS = 3
 UNANSWERED_SECONDS = 2.0
-"""So long a keystroke may stay without ghost text; then it counts as one that gets none."""
+"""After so long without ghost text a keystroke counts as one that gets none."""
 
 GHOST = ("DgemmaGhost", "ComplHint")
-"""How ghost text is drawn: by us, by Neovim."""
+"""The highlight groups of ghost text: the plugin's, and Neovim's own."""
 
 NEOVIMS: Mapping[str, tuple[Callable[[], install.Neovim], str, float]] = {
     "Neovim 0.11": (install.neovim_0_11, "own", 200),
     "Neovim 0.12": (install.neovim_0_12, "core", 350),
     "Neovim 0.12, ghost text by the plugin": (install.neovim_0_12, "own", 200),
 }
-"""Which one, who draws, and how many milliseconds are promised."""
+"""How to find each one, who draws ghost text in it, and how many milliseconds are promised."""
 
 WATCH = """
--- The processor time between two rounds of the main loop: what keeps it from the next keystroke, whoever else is busy.
+-- The longest processor time between two rounds of the main loop, in which no keystroke is handled. Other processes do
+-- not count.
 local last = os.clock()
 longest_ms = 0
 watch = vim.uv.new_timer()
@@ -61,12 +62,9 @@ end)
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.neovim", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--record", action="store_true", help=f"write {RESULT.relative_to(install.ROOT)}")
+    parser.add_argument("--record", action="store_true", help=f"write {RESULT.relative_to(ROOT)}")
     arguments = parser.parse_args()
-    machine = this_machine()
-    print(f"{described(machine)}\n", flush=True)
-    if machine.is_busy:
-        say(f"The machine is busy (load {machine.load}): only ratios of one run mean anything.")
+    machine = introduce_machine()
     figures: list[Figure] = []
     for name, (find, ghost_text, promised) in NEOVIMS.items():
         say(f"measuring: {name}")
@@ -74,8 +72,7 @@ def main() -> int:
         figures += bench.starts() + bench.keystrokes(promised) + bench.longest_task()
     print(table(figures))
     if arguments.record:
-        text = json.dumps(record(machine, figures), indent=2, ensure_ascii=False)
-        RESULT.write_text(text + "\n", "utf-8")
+        keep(RESULT, machine, figures)
     return 0
 
 
@@ -83,23 +80,23 @@ class Bench:
     """Measurements of one Neovim.
 
     Args:
-        name: of what is measured.
-        neovim: which.
-        ghost_text: who draws it; "off" measures Neovim without any.
-        msgpack: the package.
+        name: its name in the table.
+        neovim: the Neovim.
+        ghost_text: who draws ghost text; "off" measures Neovim without any.
+        msgpack: the package of that name.
     """
 
     def __init__(self, name: str, neovim: install.Neovim, ghost_text: str, msgpack: ModuleType) -> None:
         self._name, self._neovim, self._ghost_text, self._msgpack = name, neovim, ghost_text, msgpack
 
     def starts(self) -> list[Figure]:
-        """From the start of a Neovim, in which is typed at once, to its first ghost text."""
+        """Time a Neovim, in which somebody types at once, from its start to its first ghost text."""
         return [Figure(f"{self._name}: start to the first ghost text", median(self._start_times()), "s", 8)]
 
     def keystrokes(self, promised: float) -> list[Figure]:
-        """From a key to ghost text on the screen, while lines of a 300-line file are typed.
+        """Time each key to the ghost text on the screen, while somebody types in a file of 300 lines.
 
-        Where the ghost text stays what it was, the server knows the answer; elsewhere the model is asked.
+        Where the ghost text stays the same, the server knew the answer; elsewhere the model was asked.
         """
         known: list[float] = []
         asked: list[float] = []
@@ -122,7 +119,7 @@ class Bench:
         ]
 
     def longest_task(self) -> list[Figure]:
-        """The longest task of the main loop while lines are typed and accepted; the same without ghost text."""
+        """Time the longest task of the main loop while lines are typed and accepted, with ghost text and without."""
         with_it, without = self._longest_task(self._ghost_text), self._longest_task("off")
         name = f"{self._name}: longest task of the main loop"
         return [Figure(name, with_it, "ms", 20), Figure(f"{name}, without ghost text", without, "ms")]
@@ -158,7 +155,7 @@ class Bench:
             choices: dict[str, Any] = {
                 "cmd": [command("dgemma-lsp"), "--stdio"],
                 "ghost_text": ghost_text or self._ghost_text,
-                # Anything is shown, however unsure: the time is the question here.
+                # Unsure suggestions are shown too, because only the time matters here.
                 "init_options": {"automatic": {"minConfidence": 0.0}},
             }
             editor = home.open(self._neovim, self._msgpack, file, choices)
@@ -169,7 +166,7 @@ class Bench:
 
 
 def warm_up(editor: Editor) -> None:
-    """Until the model is loaded and everything was used once."""
+    """Wait until the model is loaded, and use everything once."""
     editor.wait_for_server()
     editor.wait_for_lua("require('dgemma').status() == 'dgemma'")
     go_to(editor, PLACES[1])
@@ -178,7 +175,7 @@ def warm_up(editor: Editor) -> None:
 
 
 def go_to(editor: Editor, place: Place) -> None:
-    """Put the text of a place into the buffer, and begin to type there."""
+    """Put the text of a place into the buffer, and start to type there."""
     editor.type("<Esc>")
     editor.lua("vim.api.nvim_buf_set_lines(0, 0, -1, true, ...)", place.text.splitlines())
     editor.type(f":{place.line + 1}<CR>zzA")
@@ -186,16 +183,12 @@ def go_to(editor: Editor, place: Place) -> None:
 
 
 def milliseconds_to_ghost(editor: Editor, key: str) -> float | None:
-    """How long ghost text takes to be seen behind a key; None when there comes none."""
+    """Time a key until ghost text is on the screen; None when there is none."""
     editor.type("<C-e>")
     editor.wait(lambda: not editor.shows(*GHOST), "an empty screen")
     watch = Stopwatch()
     editor.type(key)
     return watch.milliseconds if editor.comes(lambda: editor.shows(*GHOST), UNANSWERED_SECONDS) else None
-
-
-def say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A small autoregressive model that fills holes from their left, as a process: for ``python -m bench.peers``.
+"""The process of a small autoregressive model that fills holes from their left, for ``python -m bench.peers``.
 
-It runs in an environment of its own (``make bench-peers``), reads a JSON object a line and answers with one. Nothing of
-this project is imported.
+It runs in an environment of its own (``make bench-peers``), where this project is not installed. It reads one JSON
+object a line, and answers each with another.
 
-Token healing: a prompt that ends in white space or in the middle of a token breaks such a model's tokenisation, so the
-end is taken back to the token before, and the first tokens written must spell what was taken.
+Token healing: a prompt that ends in white space or inside a token breaks such a model's tokenisation. The prompt is
+therefore cut before its last token, and the first tokens written must spell what was cut off.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any
 import numpy
 
 CONTEXT, PROMPT, WRITTEN = 1024, 384, 48
-"""Tokens: of the window; of a prompt at most, as many as the bundled model sees before a hole; of an answer at most."""
+"""The tokens of the window, and the most of a prompt, which the bundled model sees too, and of an answer."""
 CANDIDATES = 7
-"""Answers that are ranked: the likeliest at each step, and sampled ones."""
+"""The answers that are ranked: one of the likeliest tokens, and sampled ones."""
 TEMPERATURE, TOP = 0.8, 40
 
 
 class Peer:
-    """A model in llama.cpp, whose prompt stays in its cache."""
+    """A model in llama.cpp; its cache keeps the prompt."""
 
     def __init__(self, model: Path, threads: int) -> None:
         import llama_cpp
@@ -47,7 +47,7 @@ class Peer:
         self._length = 0
 
     def answer(self, prefix: str, suffix: str, seed: int, ranked: bool) -> dict[str, Any]:
-        """The rest of the line behind ``prefix``, with milliseconds; once more ranked by what follows, if asked."""
+        """Write the rest of the line after ``prefix``, with milliseconds; if asked, also ranked by what follows."""
         begun = time.perf_counter()
         tokens, taken = self._healed(prefix)
         self._read(tokens)
@@ -72,7 +72,7 @@ class Peer:
         return found
 
     def _healed(self, prefix: str) -> tuple[list[int], bytes]:
-        """Tokens of the prompt, and the text behind them that must be written first."""
+        """Return the tokens of the prompt, and the text after them that must be written first."""
         bare = prefix.rstrip()
         tokens = self._llama.tokenize(bare.encode(), add_bos=True, special=False)
         last = self._pieces[tokens[-1]] if len(tokens) > 1 else b""
@@ -80,7 +80,7 @@ class Peer:
         return kept[:1] + kept[1:][-PROMPT:], last + prefix[len(bare) :].encode()
 
     def _read(self, tokens: Sequence[int]) -> None:
-        """Put the prompt into the cache."""
+        """Read the prompt into the cache."""
         self._length = 0
         self._extend(tokens)
 
@@ -88,7 +88,7 @@ class Peer:
         self._length, self._logits = start, known[None]
 
     def _extend(self, tokens: Sequence[int], every: bool = False) -> None:
-        """Read tokens behind the others; afterwards there are logits of the last one, or of every one."""
+        """Read more tokens; then there are logits of the last one, or of every one."""
         context, batch = self._llama._ctx, self._llama._batch
         context.kv_cache_seq_rm(-1, self._length, -1)
         batch.set_batch(batch=tokens, n_past=self._length, logits_all=every)
@@ -99,7 +99,7 @@ class Peer:
         self._logits = found.reshape(rows, self._vocabulary).copy()
 
     def _write(self, taken: bytes, rng: Any) -> str:
-        """The line that the model writes: the likeliest token each time, or a sampled one."""
+        """Write a line: always with the likeliest token, or with sampled ones."""
         left, text = taken, b""
         for _ in range(WRITTEN):
             token = self._choose(self._logits[-1], self._allowed(left) if left else None, rng)
@@ -114,7 +114,7 @@ class Peer:
         return text.split(b"\n", 1)[0].decode("utf-8", "ignore")
 
     def _allowed(self, left: bytes) -> list[int]:
-        """Tokens that begin with what is left to spell, or that what is left begins with."""
+        """Return the tokens that begin with what is left to spell, and those that it begins with."""
         first = bisect.bisect_left(self._sorted, (left, -1))
         last = bisect.bisect_left(self._sorted, (left + b"\xff" * 8, -1))
         found = [token for _, token in self._sorted[first:last]]
@@ -132,7 +132,7 @@ class Peer:
         return best if allowed is None else allowed[best]
 
     def _likelihood(self, start: int, known: Any, taken: bytes, line: str, suffix: str) -> float:
-        """Of a line and of what follows it, in nats."""
+        """Return the log-likelihood of a line and of what follows it, in nats."""
         self._rewind(start, known)
         tokens = self._llama.tokenize(taken + (line + suffix).encode(), add_bos=False, special=False)
         tokens = tokens[: CONTEXT - start]
@@ -144,7 +144,7 @@ class Peer:
 
 
 def _piece(llama_cpp: Any, vocabulary: Any, token: int) -> bytes:
-    """What a token spells; nothing for one with a meaning of its own."""
+    """Return what a token spells; nothing for a special token."""
     buffer = ctypes.create_string_buffer(256)
     length: int = llama_cpp.llama_token_to_piece(vocabulary, token, buffer, len(buffer), 0, False)
     return buffer.raw[: max(length, 0)]

@@ -1,9 +1,9 @@
-"""``make bench-peers``: the bundled model beside small autoregressive ones, on the same held-out regions.
+"""``make bench-peers`` compares the bundled model with small autoregressive ones on the same held-out regions.
 
-Gemma-3-270M and SmolLM2-135M in four bits run in llama.cpp (`peer_worker`, in an environment of its own). They see what
-stands before the hole, write to the end of the line, and are cut where the text behind the hole begins, as drafts are.
-With --ranked they also write seven answers, of which the one counts that makes the text behind it likeliest: that takes
-them many seconds. All get as many threads, and all are timed with their prompt in the cache.
+Gemma-3-270M and SmolLM2-135M in four bits run in llama.cpp (`peer_worker`, in an environment of its own). They see the
+text before the hole, write to the end of the line, and are cut where the text after the hole begins, as drafts are.
+With --ranked they also write seven answers, and the one that makes the text after it likeliest counts; that takes them
+many seconds. All have the same number of threads, and all are timed with their prompt in the cache.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import Any
 
 import torch
 
-from bench.figures import described, this_machine
+from bench.figures import described
 from bench.processes import Stopwatch
+from bench.report import introduce_machine
 from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.network.checkpoint import BUNDLED
 from dgemma_model.train.evaluate.baselines import stop_in_time
@@ -32,24 +33,24 @@ KINDS = (Kind.REST_OF_LINE, Kind.MID_IDENTIFIER, Kind.EXPRESSION, Kind.ARGUMENT_
 PEERS = {"gemma": "Gemma-3-270M", "smollm2": "SmolLM2-135M"}
 OURS = "the bundled model"
 BEHIND = 200
-"""Characters behind the hole whose likelihood ranks answers."""
+"""The characters after the hole whose likelihood ranks answers."""
 
 Answers = dict[str, tuple[str, float]]
-"""Of one case: what each one answered, and in how many milliseconds."""
+"""The answers to one case, and their milliseconds, by who gave them."""
 
 
 class Peer:
-    """A model in a process of its own."""
+    """Another model, in a process of its own."""
 
     def __init__(self, python: Path, name: str, threads: int, ranked: bool) -> None:
         self._ranked = ranked
         command = [str(python), "-m", "bench.peer_worker", name, "--threads", str(threads)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._name = PEERS[name]
-        self._told()
+        self._receive()
 
     def __call__(self, case: Case, seed: int) -> Answers:
-        """As it is, and ranked by what follows."""
+        """Answer a case: plainly, and if asked also ranked by the text after the hole."""
         (start, end), text = case.spans[0], case.text
         assert self._process.stdin is not None
         request = {
@@ -59,14 +60,14 @@ class Peer:
             "ranked": self._ranked,
         }
         print(json.dumps(request), file=self._process.stdin, flush=True)
-        told = self._told()
-        answers = {self._name: (cut(told["plain"], case), told["milliseconds"])}
+        said = self._receive()
+        answers = {self._name: (cut(said["plain"], case), said["milliseconds"])}
         if self._ranked:
-            ranked = cut(told["ranked"], case), told["ranked milliseconds"]
+            ranked = cut(said["ranked"], case), said["ranked milliseconds"]
             answers[f"{self._name}, ranked by the suffix"] = ranked
         return answers
 
-    def _told(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -81,14 +82,14 @@ class Peer:
 
 
 class Ours:
-    """The bundled model, by default settings."""
+    """The bundled model with its default settings."""
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
         self._infiller = Infiller.load(BUNDLED)
 
     def __call__(self, case: Case, seed: int) -> Answers:
-        """The second fill counts: the prompt is in the cache, as it is for the others."""
+        """Answer a case twice; the second time counts, as the prompt is then in the cache, as it is for the others."""
         for _ in range(2):
             watch = Stopwatch()
             draft = last_draft(self._infiller, case, FillOptions(seed=seed))
@@ -97,12 +98,12 @@ class Ours:
 
 
 def cut(answer: str, case: Case) -> str:
-    """The answer up to what stands behind the hole on its line."""
+    """Cut an answer where the text after the hole begins on its line."""
     return stop_in_time(answer, case.text, case.spans[0][1])
 
 
 def compare(cases: Sequence[Case], answerers: Sequence[Any]) -> dict[str, dict[str, float]]:
-    """Everybody's share of exact answers and median time."""
+    """Return everybody's share of exact answers and median time."""
     right: dict[str, list[bool]] = {}
     times: dict[str, list[float]] = {}
     for seed, case in enumerate(cases):
@@ -122,7 +123,7 @@ def compare(cases: Sequence[Case], answerers: Sequence[Any]) -> dict[str, dict[s
 
 
 def table(found: dict[str, dict[str, dict[str, float]]]) -> str:
-    """A row for everybody, two columns for each kind of region."""
+    """Write a row for everybody, with two columns for each kind of region."""
     kinds = list(found)
     names = list(found[kinds[0]])
     head = " | ".join(f"{kind}, exact | ms" for kind in kinds)
@@ -159,7 +160,7 @@ def main() -> int:
         raise SystemExit(
             f"There is no {arguments.python}; `make bench-peers` sets the peers' environment up."
         )
-    print(described(this_machine()), "\n", flush=True)
+    machine = introduce_machine()
     found: dict[str, dict[str, dict[str, float]]] = {}
     with ExitStack() as stack:
         peers = [
@@ -171,7 +172,7 @@ def main() -> int:
             found[str(kind)] = compare(cases, answerers)
     print(table(found))
     if arguments.out:
-        report = {"machine": described(this_machine()), "kinds": found}
+        report = {"machine": described(machine), "kinds": found}
         arguments.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return 0
 

@@ -1,4 +1,4 @@
-"""Where the time of a fill goes: the runner's passes, each timed by itself."""
+"""Finds where the time of a fill goes: each kind of pass of the runner is timed by itself."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PASSES: Mapping[str, str] = {
     "logits": "scores",
     "believe": "belief",
 }
-"""The runner's methods, and what they do in a fill."""
+"""What the runner's methods do in a fill."""
 
 REST = "the rest"
 
 
 class Phases:
-    """Seconds and calls of each pass while `watching`."""
+    """Counts the calls of each pass, and their seconds, while `watching`."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = defaultdict(float)
@@ -33,7 +33,7 @@ class Phases:
 
     @contextmanager
     def watching(self, runner: Runner) -> Iterator[None]:
-        """One fill."""
+        """Watch one fill."""
         for name, phase in PASSES.items():
             setattr(runner, name, self._timed(phase, getattr(runner, name)))
         begun = time.perf_counter()
@@ -41,17 +41,17 @@ class Phases:
             yield
         finally:
             for name in PASSES:
-                delattr(runner, name)  # the class' own method is behind it
+                delattr(runner, name)  # the class's own method appears again
         self._seconds["all"] += time.perf_counter() - begun
         self._fills += 1
 
     def means(self) -> dict[str, float]:
-        """Milliseconds of a fill by phase."""
+        """Return the mean milliseconds of a fill, by phase."""
         passes = {phase: 1000 * self._seconds[phase] / self._fills for phase in PASSES.values()}
         return {**passes, REST: 1000 * self._seconds["all"] / self._fills - sum(passes.values())}
 
     def calls(self) -> dict[str, float]:
-        """Of a fill by phase."""
+        """Return the mean number of calls in a fill, by phase."""
         return {phase: self._calls[phase] / self._fills for phase in PASSES.values()}
 
     def _timed(self, phase: str, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""The programs that are measured, started as a user would start them, and a stopwatch."""
+"""Starts the programs that are measured as a user would start them, and times them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from bench.lsp import Client
 
 
 def command(program: str) -> str:
-    """``dgemma-edit`` or ``dgemma-lsp`` of this environment."""
+    """Return the path of ``dgemma-edit`` or ``dgemma-lsp`` in this environment."""
     return str(Path(sys.executable).with_name(program))
 
 
 def user_environment() -> dict[str, str]:
-    """Without what developers set: a user's Python keeps its byte code. OMP_NUM_THREADS holds where it is set."""
+    """Return the environment without what only developers set; OMP_NUM_THREADS stays if it is set."""
     ours = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
     return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 @contextmanager
 def server(options: Mapping[str, Any] | None = None) -> Iterator[Client]:
-    """A server that has answered ``initialize`` and ends afterwards."""
+    """Start a server that has answered ``initialize``, and end it afterwards."""
     client = Client([command("dgemma-lsp"), "--stdio"], user_environment())
     try:
         client.initialize(options or {})
@@ -36,7 +36,7 @@ def server(options: Mapping[str, Any] | None = None) -> Iterator[Client]:
 
 
 class Stopwatch:
-    """Seconds since it was made."""
+    """Measures the time since it was made."""
 
     def __init__(self) -> None:
         self._begun = time.perf_counter()

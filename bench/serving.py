@@ -1,4 +1,4 @@
-"""The language server with the bundled model: how it takes long files, typing along, and a storm of keystrokes."""
+"""Measures the language server with long files, with typing along a suggestion, and in a storm of keystrokes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from statistics import median
 
 from bench.figures import Figure, percentile, spread
-from bench.keystrokes import Place, places
+from bench.files import LONG
+from bench.keystrokes import BETWEEN_KEYS, Place, places
 from bench.lsp import Client
-from bench.measurements import BETWEEN_KEYS, KEYSTROKES, LONG
+from bench.measurements import KEYSTROKES
 from bench.processes import Stopwatch, server
 from bench.warm import sized
 from tools.drivers.client import Client as Editor
@@ -20,17 +21,17 @@ from tools.drivers.fake_worker import WorkerLog
 
 SMALL_LINES, LARGE_LINES = 300, 20_000
 LONG_PLACES = 20
-"""Where somebody types: the 95th percentile wants more keys than the median."""
+"""The places where somebody types; the 95th percentile needs more keys than the median."""
 STORM_KEYS, STORM_SECONDS = 20, 1.0
 
 _URI = "file:///bench/long.py"
 
 
 def long_files() -> list[Figure]:
-    """Warm automatic completions in a file of 300 lines, and in one of 20,000.
+    """Compare warm automatic completions in a file of 300 lines with those in one of 20,000.
 
-    Two servers take turns key by key, so that whatever else the machine does disturbs both alike. They find nothing
-    sure enough to be shown: every key is a fill, none is answered from what was suggested before.
+    Two servers take turns key by key, so that whatever else the machine does slows both. No suggestion is sure enough
+    to be shown, so that every key is a fill, and none is answered from an earlier suggestion.
     """
     unsure = {"automatic": {"minConfidence": 1.0}}
     times: Mapping[int, list[float]] = {SMALL_LINES: [], LARGE_LINES: []}
@@ -53,7 +54,7 @@ def long_files() -> list[Figure]:
 
 
 class _LongFile:
-    """A file of so many lines around the place where somebody types, in a server of its own."""
+    """A file of so many lines, in the middle of which somebody types, with a server of its own."""
 
     def __init__(self, client: Client, lines: int) -> None:
         self._client, self.lines = client, lines
@@ -65,7 +66,7 @@ class _LongFile:
         self._client.complete(_URI, self._place.line, self._place.character, False)
 
     def type(self, typed: int) -> float:
-        """Milliseconds from a key to the answer."""
+        """Type a key, and return the milliseconds until the answer."""
         time.sleep(BETWEEN_KEYS)
         watch, place = Stopwatch(), self._place
         self._client.insert(_URI, place.line, place.character + typed, place.typed[typed])
@@ -74,11 +75,11 @@ class _LongFile:
 
 
 def typing_along() -> list[Figure]:
-    """Answers while somebody types what was suggested, in a file of 20,000 lines; no model is asked."""
+    """Time answers while somebody types what was suggested, in a file of 20,000 lines; the model is not asked."""
     small = LONG.read_text("utf-8")
     text = small * (LARGE_LINES // small.count("\n"))
     line, times = text.count("\n"), []
-    # A line that stands there already, so that a good part of it is suggested.
+    # A line that occurs in the file, so that a good part of it is suggested.
     begun = max(small.splitlines(), key=len)[:24]
     with server() as client:
         client.await_model()
@@ -97,9 +98,9 @@ def typing_along() -> list[Figure]:
 
 
 def storm() -> list[Figure]:
-    """Twenty requests in a second, each the end of the one before: who is answered, and when the last step begins.
+    """Send twenty requests in a second, each of which cancels the one before, and see which are answered.
 
-    The worker is a fake one that notes when each of its steps begins; 50 ms each, four for a fill.
+    The fake worker notes when each of its steps starts; a fill takes four steps of 50 ms.
     """
     with tempfile.TemporaryDirectory() as folder:
         log = WorkerLog(Path(folder) / "log")
@@ -134,7 +135,7 @@ def _items(editor: Editor, request: int) -> list[object]:
 
 
 def _latest(log: WorkerLog, typed: str, cancelled: float) -> float:
-    """Milliseconds from a cancellation to the last step that began for what was typed then; 0 if none did behind it."""
+    """Return the milliseconds from a cancellation to the start of the last step for that text; 0 if there is none."""
     fills = {entry["id"] for entry in log.entries("fill") if entry["segments"][0] == typed}
     begun = [entry["time"] for entry in log.entries("step") if entry["id"] in fills]
     return max([0.0, *(1000 * (when - cancelled) for when in begun)])

@@ -1,4 +1,4 @@
-"""One denoising step: the runner beside transformers' own classes, on the same weights, in turns."""
+"""Times one denoising step of the runner and of transformers' own classes, in turns and on the same weights."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Step = Callable[[], object]
 
 @torch.inference_mode()
 def one_step() -> list[Figure]:
-    """Milliseconds of both, and how many times faster the lean one is."""
+    """Measure the milliseconds of both, and how many times faster the lean one is."""
     lean_network = load(BUNDLED)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, lean_network.config.vocab_size, (1, CONTEXT + SLOTS), generator=generator)
     positions = torch.arange(CONTEXT + SLOTS).expand(1, -1)
     lean, stock = _lean(lean_network, tokens, positions), _stock(lean_network, tokens, positions)
-    lean(), stock()  # the first run of each allocates
+    lean(), stock()  # the first run of each allocates memory
     pairs = [(_milliseconds(lean), _milliseconds(stock)) for _ in range(ROUNDS)]
     name = f"one denoising step, {SLOTS} slots over {CONTEXT} tokens"
     return [

@@ -1,7 +1,7 @@
-"""``python -m bench.steps_tradeoff``: what denoising steps bring, and what they take, on held-out rests of lines.
+"""``python -m bench.steps_tradeoff`` measures what denoising steps gain and cost, on held-out rests of lines.
 
-Needs the corpus (``make corpus``). The same regions at every number of steps, one thread unless OMP_NUM_THREADS says
-otherwise. ``--record`` writes ``results/steps-tradeoff.{md,png}``.
+It needs the corpus (``make corpus``). The regions are the same for every number of steps. One thread is used unless
+OMP_NUM_THREADS says otherwise. ``--record`` writes ``results/steps-tradeoff.{md,png}``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from bench.curves import RESULTS
 from bench.drawing import Panel, draw
 from bench.figures import described, this_machine
+from bench.files import RESULTS
 from dgemma_model.fill.infiller import FillOptions, Infiller
 from dgemma_model.network.checkpoint import BUNDLED
 from dgemma_model.train.evaluate.cases import Case, Kind, read_files
@@ -27,16 +27,16 @@ STEPS = (1, 2, 3, 4, 6, 8)
 
 
 def scores(infiller: Infiller, cases: Sequence[Case]) -> list[Score]:
-    """The same cases with each number of steps."""
-    measure(infiller, FillOptions(), {}, Kind.REST_OF_LINE, cases)  # tokenises the files, which is remembered
+    """Score the same cases with each number of steps."""
+    measure(infiller, FillOptions(), {}, Kind.REST_OF_LINE, cases)  # the tokens of the files are cached
     return [
         measure(infiller, FillOptions(steps=steps), {}, Kind.REST_OF_LINE, cases).scores[MODEL]
         for steps in STEPS
     ]
 
 
-def told(found: Sequence[Score], machine: str) -> str:
-    """The whole of ``results/steps-tradeoff.md``."""
+def page(found: Sequence[Score], machine: str) -> str:
+    """Write the whole of ``results/steps-tradeoff.md``."""
     rows = [
         f"| {steps} | {one.steps:.1f} | {one.exact:.1%} | {one.similarity:.1%} | {one.milliseconds:.0f} |"
         for steps, one in zip(STEPS, found, strict=True)
@@ -49,7 +49,7 @@ def told(found: Sequence[Score], machine: str) -> str:
 
 
 def panels(found: Sequence[Score]) -> list[Panel]:
-    """Right answers, and time, over the steps."""
+    """Draw right answers and time over the steps."""
     exact = {
         "exact match": [100 * one.exact for one in found],
         "similarity": [100 * one.similarity for one in found],
@@ -75,9 +75,9 @@ def main() -> int:
     machine = described(this_machine())
     cases = list(draw_cases(read_files(arguments.corpus), Kind.REST_OF_LINE, arguments.count))
     found = scores(Infiller.load(arguments.model), cases)
-    print(told(found, machine))
+    print(page(found, machine))
     if arguments.record:
-        (RESULTS / "steps-tradeoff.md").write_text(told(found, machine), "utf-8")
+        (RESULTS / "steps-tradeoff.md").write_text(page(found, machine), "utf-8")
         draw(panels(found), RESULTS / "steps-tradeoff.png")
     return 0
 

@@ -1,16 +1,15 @@
-"""``python -m bench.vscode``: what a user of VS Code waits for, seen on the screen; ``--record`` also keeps it.
+"""``python -m bench.vscode`` measures what a user of VS Code waits for, as seen on the screen.
 
-A keystroke is timed inside of the page, from the browser's key event to the first frame after a ghost text has been
-put into the document, so VS Code's own delay of 50 ms is in it. Everything is as a user has it (the package, a server
-in the project's environment, the bundled model), but no suggestion is held back for want of confidence.
+A keystroke is timed inside the page: from the browser's key event to the first frame after ghost text was put into the
+document. VS Code's own delay of 50 ms is part of it. Everything is as a user has it (the package, a server in the
+project's environment, the bundled model), except that unsure suggestions are shown, too.
 
-Needs what ``make vscode`` installs.
+It needs what ``make vscode`` installs; ``--record`` also keeps the results.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -20,8 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.figures import Figure, described, record, spread, table, this_machine
+from bench.figures import Figure, spread, table
+from bench.files import LONG, RESULTS, ROOT
 from bench.keystrokes import Place, places
+from bench.report import introduce_machine, keep, say
 from tools.drivers.vscode.code_server import CodeServer
 from tools.drivers.vscode.installed import build_package, what_is_missing
 from tools.drivers.vscode.window import Window, chromium
@@ -30,18 +31,16 @@ from tools.drivers.waiting import wait_until
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-ROOT = Path(__file__).parent.parent
-RESULT = ROOT / "bench" / "results" / "vscode.json"
-LONG = ROOT / "fixtures" / "three_hundred_lines.py"
+RESULT = RESULTS / "vscode.json"
 
 LINES = 30
-"""Places in the file where something new is typed."""
+"""The places in the file where something new is typed."""
 
 STARTS = 5
-"""Windows that are opened to see how long a cold start takes."""
+"""The windows that are opened to time a cold start."""
 
 PATIENCE_SECONDS = 5.0
-"""How long a ghost text is waited for after a keystroke."""
+"""How long to wait for ghost text after a keystroke."""
 
 WATCH = """() => {
   const ghosts = '[class*="ghost-text"]';
@@ -63,14 +62,11 @@ def main() -> int:
     if missing := what_is_missing():
         say(f"Nothing can be measured: {missing}.")
         return 1
-    machine = this_machine()
-    print(f"{described(machine)}\n", flush=True)
-    if machine.is_busy:
-        say(f"The machine is busy (load {machine.load}): only ratios of one run mean anything.")
+    machine = introduce_machine()
     figures = measured()
     print(table(figures))
     if arguments.record:
-        RESULT.write_text(json.dumps(record(machine, figures), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        keep(RESULT, machine, figures)
     return 0
 
 
@@ -86,8 +82,17 @@ def measured() -> list[Figure]:
         say("measuring: keystrokes")
         times = keystrokes(browser, server, Path(folder) / "keystrokes")
     return [
-        *spread("VS Code: window opened to first ghost text, cold", [one for one, _ in starts], "s"),
-        *spread("VS Code: file shown to first ghost text, cold", [one for _, one in starts], "s", 8),
+        *spread(
+            "VS Code: window opened to first ghost text, cold",
+            [since_opened for since_opened, _ in starts],
+            "s",
+        ),
+        *spread(
+            "VS Code: file shown to first ghost text, cold",
+            [since_shown for _, since_shown in starts],
+            "s",
+            8,
+        ),
         *spread("VS Code: keystroke to visible ghost text, 300-line file", times, "ms", 200),
         Figure("VS Code: keystrokes that no ghost text followed", 100 * (1 - len(times) / LINES), "%"),
     ]
@@ -95,7 +100,7 @@ def measured() -> list[Figure]:
 
 @contextmanager
 def installed(folder: Path) -> Iterator[CodeServer]:
-    """VS Code with the extension."""
+    """Start VS Code with the extension."""
     server = CodeServer(folder / "code-server", build_package(folder / "package"))
     try:
         server.configure({"dgemma.automatic.minConfidence": 0})
@@ -115,9 +120,9 @@ def opened(browser: Browser, server: CodeServer, folder: Path) -> Window:
 
 
 def cold_start(browser: Browser, server: CodeServer, folder: Path) -> tuple[float, float]:
-    """Seconds to the first ghost text: since the window was opened, and since the file is shown in it.
+    """Return the seconds to the first ghost text: since the window was opened, and since it has shown the file.
 
-    Something is typed as soon as the server answers, while it still loads the model.
+    Typing starts as soon as the server answers, while it still loads the model.
     """
     say("measuring: cold start")
     begun = time.perf_counter()
@@ -135,7 +140,7 @@ def cold_start(browser: Browser, server: CodeServer, folder: Path) -> tuple[floa
 
 
 def keystrokes(browser: Browser, server: CodeServer, folder: Path) -> list[float]:
-    """Milliseconds from a keystroke to the ghost text it brings, each in a line of its own."""
+    """Return the milliseconds from keystrokes to their ghost text, each in a line of its own."""
     window = opened(browser, server, folder)
     window.await_status("ready", seconds=60)
     times: list[float] = []
@@ -151,14 +156,14 @@ def keystrokes(browser: Browser, server: CodeServer, folder: Path) -> list[float
 
 
 def cut(window: Window, place: Place) -> None:
-    """Go to a place and delete the rest of its line."""
+    """Go to a place, and delete the rest of its line."""
     window.focus("long.py")
     window.go_to(place.line + 1, place.character + 1)
     window.press("Shift+End", "Delete")
 
 
 def time_key(window: Window, key: str) -> list[float]:
-    """Press a key; how long it takes until a ghost text is seen, or nothing when none comes."""
+    """Press a key, and return the milliseconds until ghost text is seen; an empty list when there is none."""
     window.page.keyboard.type(key)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -167,10 +172,6 @@ def time_key(window: Window, key: str) -> list[float]:
             return [shown - pressed]
         window.page.wait_for_timeout(20)
     return []
-
-
-def say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Warm fills: those of a user who types on where the last fill was, timed one by one.
+"""Times warm fills one by one: those of a user who continues to type where the last fill was.
 
-The files are a fixture of 300 lines, cut down, or grown by the standard library of the Python that runs this, so that
-what stands around the cursor is the same in files of every size.
+The files are a fixture of 300 lines, cut short or padded with the standard library of the running Python, so that the
+text around the cursor is the same in files of every size.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from itertools import chain, islice
 from pathlib import Path
 from statistics import median
 
-from bench.keystrokes import Place, places, prefixes
+from bench.files import LONG
+from bench.keystrokes import BETWEEN_KEYS, Place, places, prefixes
 from bench.lsp import Client
-from bench.measurements import BETWEEN_KEYS, LONG
 from bench.phases import Phases
 from bench.processes import Stopwatch
 from dgemma_model.fill.infiller import FillOptions, Infiller
@@ -26,16 +26,16 @@ PLACES, KEYSTROKES = 4, 6
 _NOT_CODE_TO_READ = frozenset({"site-packages", "test", "tests", "idlelib", "lib2to3"})
 
 Typed = Sequence[MaskedText]
-"""The same place before the first keystroke and after each."""
+"""A place before the first keystroke and after each."""
 
 
 def lines_of_code(count: int) -> list[str]:
-    """The first lines of the standard library."""
+    """Return the first lines of the standard library."""
     return list(islice(chain.from_iterable(text.splitlines() for text in library()), count))
 
 
 def sized(place: Place, lines: int) -> Place:
-    """The place in a file of about so many lines, half of them above it."""
+    """Move a place into a file of about so many lines, half of them above it."""
     own = place.text.splitlines()
     half, above, below = lines // 2, own[: place.line], own[place.line :]
     filler, missing = lines_of_code(lines), max(0, half - len(above))
@@ -45,19 +45,19 @@ def sized(place: Place, lines: int) -> Place:
 
 
 def in_files_of(lines: int) -> list[Typed]:
-    """Rests of lines in files of so many lines."""
+    """Return rests of lines in files of so many lines."""
     return [_typed(sized(place, lines)) for place in places(LONG.read_text("utf-8"), PLACES, KEYSTROKES)]
 
 
 def with_regions(count: int) -> list[Typed]:
-    """Rests of ``count`` lines at once, at the first of which somebody types."""
+    """Return the rests of ``count`` lines at once; somebody types in the first of them."""
     return [
         _several(place, count) for place in places(LONG.read_text("utf-8"), 2 * PLACES, KEYSTROKES)[:PLACES]
     ]
 
 
 def timed(infiller: Infiller, typed: Sequence[Typed], options: FillOptions) -> tuple[float, Phases]:
-    """Median of the fills after a keystroke, and where their time went."""
+    """Return the median milliseconds of the fills after keystrokes, and where their time went."""
     phases, times = Phases(), list[float]()
     for texts in typed:
         for index, text in enumerate(texts):
@@ -66,14 +66,14 @@ def timed(infiller: Infiller, typed: Sequence[Typed], options: FillOptions) -> t
                     times.append(_fill(infiller, text, options))
             else:
                 _fill(infiller, text, options)  # cold
-            infiller.anticipate(text, _always)  # as the worker does between two keys
+            infiller.anticipate(text, _always)  # as the worker does between keystrokes
     return median(times), phases
 
 
 def served(client: Client, place: Place, asked: bool) -> Iterator[float]:
-    """Milliseconds of a server from each key but the first to its completion, by somebody who types fast.
+    """Yield the milliseconds from each key but the first to its completion, for somebody who types fast.
 
-    The server forgets what it has suggested, so that every completion is a fill.
+    The server is made to forget its suggestions, so that every completion is a fill.
     """
     uri = "file:///bench/somewhere.py"
     for typed, ((before, after), character) in enumerate(zip(prefixes(place), place.typed, strict=False)):
@@ -81,7 +81,7 @@ def served(client: Client, place: Place, asked: bool) -> Iterator[float]:
         watch = Stopwatch()
         client.insert(uri, place.line, place.character + typed, character)
         client.complete(uri, place.line, place.character + typed + 1, asked)
-        if typed:  # the first finds nothing in the cache
+        if typed:  # the first has a cold cache
             yield watch.milliseconds
         time.sleep(BETWEEN_KEYS)
 
@@ -98,7 +98,7 @@ def _typed(place: Place) -> Typed:
 
 
 def _several(place: Place, count: int) -> Typed:
-    """The place, and in each of the next lines of code that are long enough the rest of the line."""
+    """Add the rests of the next lines of code that are long enough to a place."""
     lines = place.text.splitlines(keepends=True)
     segments = ["".join(lines[: place.line + 1]).removesuffix("\n"), "\n"]
     for line in lines[place.line + 1 :]:
@@ -115,7 +115,7 @@ def _several(place: Place, count: int) -> Typed:
 
 
 def library() -> Iterator[str]:
-    """The standard library's modules."""
+    """Yield the texts of the standard library's modules."""
     return (path.read_text("utf-8", "replace") for path in _modules())
 
 

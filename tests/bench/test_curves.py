@@ -8,10 +8,10 @@ import pytest
 
 from bench import steps_tradeoff
 from bench.busy import competitor
-from bench.curves import CURVES, WHY, Curve, table, told
+from bench.curves import CURVES, WHY, Curve, page, table
 from bench.drawing import Panel, draw
+from bench.files import LONG
 from bench.keystrokes import places
-from bench.measurements import LONG
 from bench.phases import REST
 from bench.warm import KEYSTROKES, in_files_of, sized, timed, with_regions
 from dgemma_model.fill.infiller import FillOptions
@@ -82,7 +82,7 @@ def test_a_table_says_where_the_time_went() -> None:
 
 def test_every_curve_has_its_sentence() -> None:
     assert set(WHY) == set(CURVES)
-    assert "## Lines of the file\n\nIt bends.\n" in told([CURVE], "A CPU")
+    assert "## Lines of the file\n\nIt bends.\n" in page([CURVE], "A CPU")
 
 
 def test_a_picture_is_small(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_picture_is_small(tmp_path: Path) -> None:
 def test_steps_are_told_in_a_table_and_drawn_in_two_panels() -> None:
     score = Score(150, 0.5, 0.75, 1.0, 2.0, 61.4, 1.5)
     found = [score] * len(steps_tradeoff.STEPS)
-    assert "| 8 | 1.5 | 50.0% | 75.0% | 61 |" in steps_tradeoff.told(found, "A CPU").splitlines()
+    assert "| 8 | 1.5 | 50.0% | 75.0% | 61 |" in steps_tradeoff.page(found, "A CPU").splitlines()
     assert [list(panel.lines) for panel in steps_tradeoff.panels(found)] == [
         ["exact match", "similarity"],
         ["a cold fill"],

@@ -8,8 +8,9 @@ import re
 import pytest
 
 from bench.figures import Figure, Machine, described, known_flags, percentile, record, spread, table
+from bench.files import DEMO, LONG
 from bench.keystrokes import places, prefixes
-from bench.measurements import DEMO, LONG, SESSION
+from bench.measurements import SESSION
 
 MACHINE = Machine("A CPU", 2, ("avx2",), "3.11.7", "2.13.0", 1, 0.25)
 
