@@ -1,4 +1,4 @@
-"""Requests and answers on a pipe: one JSON object a line.
+"""Carry requests and answers through a pipe, one JSON object a line.
 
     asker  → {"id": 1, "method": "fill", "segments": ["def f(", "):\\n"], "present": ["x"], "options": {…}, …}
            → {"id": 2, "method": "proofread", "text": "…", "quiet": [[0, 9]], "spans": [[10, 25], …], …}
@@ -101,7 +101,7 @@ class Sender:
         self._sent: dict[str, Sequence[str]] = {}
 
     def line(self, identifier: int, request: Request) -> str:
-        """A request as a line, which must be the next one that the `Receiver` gets."""
+        """Write a request as a line, which must be the next one that the `Receiver` reads."""
         message = {"id": identifier, "method": _METHODS[type(request)], **_fields(request)}
         return _line(_with_texts(message, self._shortened))
 
@@ -118,7 +118,7 @@ class Receiver:
         self._received: dict[str, list[str]] = {}
 
     def read(self, line: str) -> tuple[int, Request | Error]:
-        """The id and the request of a line; in place of an impossible request, the answer to it."""
+        """Read the id and the request of a line. An impossible request comes as the answer that it gets."""
         message = json.loads(line)
         identifier, method = message.pop("id"), message.pop("method")
         message = _with_texts(message, self._restored)
@@ -139,16 +139,16 @@ class Receiver:
 
 
 def answer_line(answer: Answer, identifier: int | None = None) -> str:
-    """An answer as a line; the id is that of its request."""
+    """Write an answer as a line; the id is that of its request."""
     address = {} if identifier is None else {"id": identifier}
     return _line({**address, "event": _EVENTS[type(answer)], **_fields(answer)})
 
 
 def read_answer(line: str | bytes) -> tuple[int | None, Answer] | None:
-    """The id and the answer of a line; None when it is something that a library has printed.
+    """Read the id and the answer of a line; return None if a library has printed the line.
 
     Raises:
-        ValueError: an answer that cannot be read; the message is one sentence for the user.
+        ValueError: the answer cannot be read; the message is one sentence for the user.
     """
     try:
         message = json.loads(line)
@@ -172,7 +172,7 @@ def _line(message: Message) -> str:
 
 
 def _fields(value: Any) -> Message:
-    """The fields of a dataclass, by name; the encoder asks again for those of its parts."""
+    """Return the fields of a dataclass by name; the encoder asks again for those of its parts."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
@@ -242,7 +242,7 @@ _ANSWERS: Mapping[Event, Callable[[Message], Answer]] = {
 
 
 def _with_texts(message: Message, change: Callable[[str, Sequence[Any]], list[Any]]) -> Message:
-    """A request whose long texts are replaced by what ``change`` makes of those in each place."""
+    """Replace the texts in each place of a request by what ``change`` makes of them."""
     changed = dict(message)
     if "segments" in message:
         changed["segments"] = change("segments", message["segments"])
@@ -256,7 +256,7 @@ def _with_texts(message: Message, change: Callable[[str, Sequence[Any]], list[An
 
 
 def _patch(before: str, after: str) -> str | tuple[int, str, int]:
-    """What leads from one text to another; the whole text where that is shorter."""
+    """Return what leads from one text to another, or the whole text if it is short or all new."""
     if len(after) < _SHORT:
         return after
     head, tail = unchanged_ends(before, after)

@@ -1,4 +1,4 @@
-"""What a product asks of a model and what the model answers: the one contract between the two.
+"""The contract between a product and a model: what is asked, and what is answered.
 
 A request is the same whether it is answered in this process, by a worker process or by a server. `pipe` tells how it
 crosses a pipe. This module knows nothing of torch, files or processes, so that the product can import it.
@@ -214,11 +214,11 @@ class Capabilities:
 
     Attributes:
         follows_instructions: whether `FillRequest.instruction` changes what it writes.
-        languages: those it was trained on, as editors name them; empty when it was trained on any.
+        languages: those it was trained on, as editors name them; empty if it was trained on all of them.
         drafts: whether a draft follows every denoising step; otherwise only the final one comes.
         alternatives: whether it can make several fills in one request.
         proofreads: whether it answers a `ProofreadRequest`.
-        context_length: how many tokens prompt and canvas may have together; 0 when that is not known.
+        context_length: how many tokens prompt and canvas may have together; 0 if that is not known.
     """
 
     follows_instructions: bool = False
@@ -283,7 +283,7 @@ Answer = Ready | Failed | Draft | Hints | WasCancelled | Error
 
 
 def unchanged_ends(before: Sequence[object], after: Sequence[object]) -> tuple[int, int]:
-    """How many items two texts, or lists, have in common at their beginnings, and how many more at their ends."""
+    """Count what two texts, or lists, have in common at their beginnings, and what more at their ends."""
     most = min(len(before), len(after))
     head = _longest(most, lambda low, high: before[low:high] == after[low:high])
     behind, here = len(before), len(after)
@@ -295,7 +295,7 @@ def unchanged_ends(before: Sequence[object], after: Sequence[object]) -> tuple[i
 
 
 def _longest(most: int, same: Callable[[int, int], bool]) -> int:
-    """The greatest length up to which everything is the same; ``same`` compares from one length to another."""
+    """Find the greatest length up to which everything is the same; ``same`` compares from one length to another."""
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2

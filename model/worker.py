@@ -1,7 +1,7 @@
-"""Serve fills over stdin and stdout until stdin closes; `pipe` tells what the lines look like.
+"""Answer requests over stdin and stdout until stdin closes; `pipe` tells what the lines look like.
 
-A process of its own keeps torch out of whatever asks for fills: the asker's event loop never waits for it, and a
-crash or an out-of-memory kill takes down this process only.
+A process of its own keeps torch out of the program that asks: its event loop never waits for torch, and a crash or an
+out-of-memory kill takes down only this process.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def load(model: str | None, device: str, threads: int | None = None) -> Filler:
 
 
 class _Inbox:
-    """Requests, read by a thread of its own, so that a cancellation is seen while a step runs.
+    """Reads requests in a thread of its own, so that a cancellation is seen while a step runs.
 
     Attributes:
         work: what is to be answered, with its id; None when there is nobody left to ask.
@@ -133,12 +133,12 @@ class _Inbox:
         threading.Thread(target=self._read, args=(lines,), daemon=True).start()
 
     def cancelled(self, identifier: int) -> bool:
-        """Whether this request was cancelled, or nobody is left to read the answer."""
+        """Tell whether this request was cancelled, or nobody is left to read the answer."""
         with self._lock:
             return self._ended or identifier in self._cancelled
 
     def forget(self, identifier: int) -> None:
-        """The request has ended; its cancellation says nothing any more."""
+        """Forget the cancellation of a request that has ended."""
         with self._lock:
             self._cancelled.discard(identifier)
 
@@ -205,7 +205,7 @@ def _write(out: TextIO, answer: Answer, identifier: int | None = None) -> None:
 
 
 def main() -> int:
-    """Command line of the worker process."""
+    """Run the worker's command line and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m dgemma_model.worker", description=__doc__)
     parser.add_argument("--model", help="checkpoint folder; the bundled one by default")
     parser.add_argument("--device", default="cpu")

@@ -1,4 +1,4 @@
-"""The model on this machine: in a child process (`LocalEngine`), or in this one (`InProcessEngine`, for the CLI).
+"""Run the model on this machine: in a child process (`LocalEngine`), or in this one (`InProcessEngine`, for the CLI).
 
 Knows nothing of documents, editors or settings.
 """
@@ -35,13 +35,13 @@ _Part = TypeVar("_Part", Draft, Hints)
 class LocalEngine:
     """Runs the model in a child process, which is started by the first request.
 
-    Requests of several threads are served one after the other. When the child ends, that is reported once, and the next
-    request starts another. The child ends with this process: its stdin closes.
+    Requests from several threads are served one after the other. If the child crashes, that is reported once, and the
+    next request starts another one. The child ends with this process, because its stdin closes.
 
     Args:
         model: directory or name of a checkpoint; None means the bundled one.
         device: "cpu", "cuda", …
-        command: started in place of `worker_command`; it speaks the same lines.
+        command: started instead of `worker_command`; it speaks the same lines.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class LocalEngine:
 
 
 class InProcessEngine:
-    """Runs the model in this process: for a command that fills once and ends. torch is imported by the first request.
+    """Runs the model in this process, for a command that fills once and ends. The first request imports torch.
 
     Args:
         model: directory or name of a checkpoint; None means the bundled one.
@@ -165,7 +165,7 @@ class InProcessEngine:
 
 @contextmanager
 def _model_errors() -> Iterator[None]:
-    """The errors of the model package as those of an engine."""
+    """Turn the errors of the model package into those of an engine."""
     try:
         yield
     except ModelCancelled:

@@ -1,7 +1,7 @@
-"""A model worker as a child process: starting it, talking to it, and what is said when it ends.
+"""Run a model worker as a child process: start it, talk to it, and say in one sentence how it ended.
 
-It keeps torch out of a server's process: a crash or an out-of-memory kill ends the child only, and is reported in one
-sentence. The child is `dgemma_model.worker`; what crosses the pipe is told in `dgemma_model.pipe`.
+The child keeps torch out of a server's process, and a crash or an out-of-memory kill ends only the child. It runs
+`dgemma_model.worker`; `dgemma_model.pipe` tells what crosses the pipe.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from dgemma_model.protocol import (
 )
 
 POLL_SECONDS = 0.01
-"""A cancellation is noticed this late at most."""
+"""How long it may take until a cancellation is noticed."""
 
 GRACE_SECONDS = 1.0
-"""How long a child may take to end by itself before it is made to."""
+"""How long a child may take to end by itself before it is made to end."""
 
 LONGEST_PAUSE_SECONDS = 60.0
-"""Between two attempts to start a child that fails again and again."""
+"""The longest pause between two attempts to start a child that fails again and again."""
 
 _STDERR_LINES = 40
 
@@ -51,22 +51,22 @@ _Addressed = tuple[int | None, Answer]
 """An answer, and the id of its request if it has one."""
 
 _Part = TypeVar("_Part", Draft, Hints)
-"""What a request is answered with, part by part."""
+"""The answers to one kind of request."""
 
 
 def worker_command(model: str | None, device: str) -> list[str]:
-    """The command line of a worker process."""
+    """Return the command line of a worker process."""
     # -P: the current folder is the user's project, whose files must not be imported in place of modules.
     command = [sys.executable, "-P", "-m", "dgemma_model.worker", "--device", device]
     return command if model is None else [*command, "--model", model]
 
 
 class WorkerEnded(Exception):
-    """The worker can serve no longer; the message is one sentence for the user."""
+    """The worker can no longer serve; the message is one sentence for the user."""
 
 
 class WorkerProcess:
-    """One child process. Its answers arrive in a queue, in their order; None stands for the end of its output."""
+    """One child process. Its answers arrive in a queue, in order; None stands for the end of its output."""
 
     def __init__(self, command: Sequence[str]) -> None:
         pipe = subprocess.PIPE
@@ -97,7 +97,7 @@ class WorkerProcess:
         return self._info
 
     def await_model(self, seconds: float) -> None:
-        """Wait until the model is loaded, but not longer than ``seconds``; `WorkerEnded` when loading failed."""
+        """Wait until the model is loaded, but at most ``seconds``; raise `WorkerEnded` if loading failed."""
         match self.receive(seconds):
             case (_, Failed(message)):
                 raise WorkerEnded(message)
@@ -112,7 +112,7 @@ class WorkerProcess:
             self._process.stdin.flush()
 
     def receive(self, seconds: float) -> _Addressed | None:
-        """The next answer, or None when none comes within ``seconds``; `WorkerEnded` after the last one."""
+        """Return the next answer, or None if none comes within ``seconds``; raise `WorkerEnded` after the last one."""
         try:
             answer = self._answers.get(timeout=seconds)
         except queue.Empty:
@@ -125,20 +125,20 @@ class WorkerProcess:
         return answer
 
     def has_ended(self, seconds: float) -> bool:
-        """Whether the process ends within ``seconds``."""
+        """Tell whether the process ends within ``seconds``."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         return self._process.returncode is not None
 
     def obituary(self) -> str:
-        """How it ended, as a sentence for the user."""
+        """Say in one sentence for the user how it ended."""
         if not self.has_ended(GRACE_SECONDS):
             return "The model worker closed its output without a word; it is started again when it is needed."
         self._errors_reader.join(GRACE_SECONDS)
         return f"The model worker {self._end()}; it is started again when it is needed."
 
     def close(self) -> None:
-        """Close the worker's stdin, which asks it to end; terminate it, then kill it when it does not."""
+        """Close the worker's stdin, which asks it to end; if it does not, terminate it, then kill it."""
         # A write that is stuck in a full pipe holds the lock, and closing the pipe would wait for it too.
         if self._writing.acquire(timeout=GRACE_SECONDS):
             try:
@@ -225,13 +225,13 @@ def exchange(
     kind: type[_Part],
     cancelled: Cancelled,
 ) -> Iterator[_Part]:
-    """Send a request and yield its answers; when it is left before the last one, the worker is told to stop.
+    """Send a request and yield its answers; if the caller leaves before the last one, tell the worker to stop.
 
     Args:
-        worker: whose model is loaded.
-        identifier: of the request; no other one of this worker has it.
+        worker: a worker whose model is loaded.
+        identifier: of the request; no other request to this worker has it.
         request: what to ask.
-        kind: what it is answered with.
+        kind: the type of its answers.
         cancelled: asked while waiting.
     """
     worker.send(identifier, request)
@@ -268,7 +268,7 @@ def _checked(answer: Answer, kind: type[_Part]) -> _Part:
 
 @contextmanager
 def turn(lock: threading.Lock, cancelled: Cancelled) -> Iterator[None]:
-    """Hold the lock; waiting for it can be cancelled."""
+    """Hold a lock; waiting for it can be cancelled."""
     while not lock.acquire(timeout=POLL_SECONDS):
         check(cancelled)
     try:
@@ -278,6 +278,6 @@ def turn(lock: threading.Lock, cancelled: Cancelled) -> Iterator[None]:
 
 
 def check(cancelled: Cancelled) -> None:
-    """Raise `FillCancelled` when the request is no longer wanted."""
+    """Raise `FillCancelled` if the request is no longer wanted."""
     if cancelled():
         raise FillCancelled
