@@ -284,6 +284,8 @@ Answer = Ready | Failed | Draft | Hints | WasCancelled | Error
 
 def unchanged_ends(before: Sequence[object], after: Sequence[object]) -> tuple[int, int]:
     """Count what two texts, or lists, have in common at their beginnings, and what more at their ends."""
+    if before == after:
+        return len(before), 0
     most = min(len(before), len(after))
     head = _longest(most, lambda low, high: before[low:high] == after[low:high])
     behind, here = len(before), len(after)
