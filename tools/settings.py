@@ -28,7 +28,7 @@ WRITERS: Mapping[str, Writer] = {
     "docs/settings.schema.json": schema,
     "docs/settings.md": page,
     "editors/neovim/doc/dgemma.txt": neovim_settings.with_settings,
-    "editors/neovim/lua/dgemma/settings.lua": neovim_settings.annotations,
+    "editors/neovim/lua/dgemma/settings.lua": neovim_settings.types,
     "editors/vscode/package.json": vscode_settings.with_settings,
 }
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tools.answers.client import Message
 from tools.answers.command_line import Scenes
 from tools.answers.editor import Document, Editor, editing
 from tools.answers.outside import Outside
+from tools.drivers.wire import Message
 
 ACTING: Message = {"dataSupport": True, "disabledSupport": True, "resolveSupport": {"properties": ["edit"]}}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from tools.answers.client import Message
 from tools.answers.command_line import Scenes
 from tools.answers.editor import Document, Editor, editing
 from tools.answers.outside import Outside
+from tools.drivers.wire import Message
 
 PLACES = (
     ("demo_inventory.py", "        for item in "),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from tools.answers.client import Client, Message
+from tools.answers.client import Client
 from tools.answers.outside import Outside, command
+from tools.drivers.wire import Message
 
 UNITS: Mapping[str, tuple[str, int]] = MappingProxyType(
     {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2), "utf-32": ("utf-32-le", 4)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.answers.client import Message
 from tools.answers.command_line import Scenes
 from tools.answers.editor import Editor, editing
 from tools.answers.outside import Outside
+from tools.drivers.wire import Message
 
 FIXTURE = "shop.py"
 

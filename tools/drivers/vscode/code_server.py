@@ -61,11 +61,10 @@ class CodeServer:
         (folder / ".profile").write_text(f"export PATH={shlex.quote(found)}\n")
         run([NODE, CODE_SERVER, *self._options, "--install-extension", package])
         log = (folder / "code-server.log").open("wb")
+        address = f"--bind-addr=127.0.0.1:{self.port}"
+        quiet = ["--disable-telemetry", "--disable-update-check", "--reconnection-grace-time=5"]
         self.process = subprocess.Popen(
-            [
-                *(NODE, CODE_SERVER, *self._options, "--auth=none", f"--bind-addr=127.0.0.1:{self.port}"),
-                *("--disable-telemetry", "--disable-update-check", "--reconnection-grace-time=5"),
-            ],
+            [NODE, CODE_SERVER, *self._options, "--auth=none", address, *quiet],
             env={**os.environ, "PATH": found, "HOME": str(folder), "SHELL": "/bin/bash"},
             stdin=subprocess.DEVNULL,
             stdout=log,

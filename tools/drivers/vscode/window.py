@@ -104,18 +104,18 @@ class Window:
 
     @property
     def notifications(self) -> list[str]:
-        return self.page.locator(".notification-list-item-message").all_inner_texts()
+        return list(self.page.locator(".notification-list-item-message").all_inner_texts())
 
     @property
     def buttons(self) -> list[str]:
         """The buttons of all notifications on the screen."""
-        return self.page.locator(".notification-list-item .monaco-text-button").all_inner_texts()
+        return list(self.page.locator(".notification-list-item .monaco-text-button").all_inner_texts())
 
     def await_message(self, words: str) -> str:
         """Wait for a notification that contains these words, and return its whole text."""
         item = self.page.locator(".notification-list-item", has_text=words).first
         item.wait_for()
-        return item.inner_text()
+        return str(item.inner_text())
 
     def await_ghost(self, text: str | None = None) -> str:
         """Wait for this ghost text, or for any, and return it."""
@@ -142,7 +142,7 @@ class Window:
         self.page.locator(".monaco-diff-editor .monaco-editor.focused").wait_for()
 
     def is_dirty(self, name: str) -> bool:
-        return self.page.locator(".tab.dirty", has_text=name).count() > 0
+        return bool(self.page.locator(".tab.dirty", has_text=name).count())
 
     def await_position(self, line: int) -> None:
         """Wait until the cursor is in a line."""
