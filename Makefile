@@ -111,7 +111,7 @@ shards: $(READY) $(CORPUS)/train.jsonl
 # What a new checkpoint needs: the weights of copying and counts, a curve for its confidence, the numbers of its card.
 measure: $(READY) $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.fit.mixture --model $(MODEL) --corpus $(CORPUS)/train.jsonl
-	$(BIN)/python -m dgemma_model.train.evaluate.evaluate --model $(MODEL) --corpus $(CORPUS) --calibrate $(MODEL)/confidence.json \
+	$(BIN)/python -m dgemma_model.train.evaluate.evaluate --model $(MODEL) --corpus $(CORPUS) --calibrate $(MODEL) \
 	  --plots $(MODEL) --out $(MODEL)/metrics.json --card $(MODEL)/README.md $(ARGS)
 
 # Counts the corpus for the checkpoint: needed once for a tokenizer and a corpus; takes minutes and some GB of memory.

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dgemma_lsp.fill.context import BUDGET, Names, cut, names_around, similar, within
-from dgemma_model.fill.infiller import FillOptions, Infiller
+from dgemma_model.fill.infiller import Infiller
+from dgemma_model.protocol import FillOptions
 from dgemma_model.train.data.sources import read_sources
 from dgemma_model.train.evaluate.cases import Case, Kind, draw
 from dgemma_model.train.evaluate.scores import last_draft
@@ -135,7 +136,7 @@ def cases(corpus: Path, count: int) -> Iterator[tuple[Case, Surrounding]]:
 
 def exact(infiller: Infiller, case: Case, context: tuple[str, ...]) -> bool:
     """Tell whether the first answer is right with this context."""
-    fills = last_draft(infiller, case, FillOptions(context=context)).alternatives[0]
+    fills = last_draft(infiller, case, FillOptions(), context).alternatives[0]
     return all(case.right([fill.text for fill in fills]))
 
 

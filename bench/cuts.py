@@ -17,8 +17,9 @@ from unittest.mock import patch
 
 from dgemma_lsp.text.languages import languages
 from dgemma_lsp.text.surroundings import headers
-from dgemma_model.fill.infiller import FillOptions, Infiller
+from dgemma_model.fill.infiller import Infiller
 from dgemma_model.layouts import infill
+from dgemma_model.protocol import FillOptions
 from dgemma_model.syntax.statements import Borders
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train.evaluate.cases import Case, Kind, draw, read_files
@@ -104,8 +105,8 @@ def cutting(prefix: Cut, suffix: Cut) -> Iterator[None]:
 def measure(infiller: Infiller, case: Case, score: Score) -> None:
     healed = case.masked.healed()
     truth = infiller.tokenizer.encode(healed.stems[0] + case.truths[0])
-    prompt, opening, *_ = infiller.open(healed, case.kind.single_line)
-    score.likely += infiller.writer.judge(prompt, opening, [truth])
+    prompt, opening, *_ = infiller.prompts.open(healed, case.kind.single_line)
+    score.likely += infiller.encoder.log_likelihoods(prompt, opening, [truth])
     fills = last_draft(infiller, case, FillOptions()).alternatives[0]
     score.right.append(all(case.right([fill.text for fill in fills])))
 

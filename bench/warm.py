@@ -19,8 +19,9 @@ from bench.keystrokes import BETWEEN_KEYS, Place, places, prefixes
 from bench.lsp import Client
 from bench.phases import Phases
 from bench.processes import Stopwatch
-from dgemma_model.fill.infiller import FillOptions, Infiller
+from dgemma_model.fill.infiller import Infiller
 from dgemma_model.layouts.masked import MaskedText
+from dgemma_model.protocol import FillOptions, FillRequest
 
 PLACES, KEYSTROKES = 4, 6
 _NOT_CODE_TO_READ = frozenset({"site-packages", "test", "tests", "idlelib", "lib2to3"})
@@ -66,7 +67,7 @@ def timed(infiller: Infiller, typed: Sequence[Typed], options: FillOptions) -> t
                     times.append(_fill(infiller, text, options))
             else:
                 _fill(infiller, text, options)  # cold
-            infiller.anticipate(text, _always)  # as the worker does between keystrokes
+            infiller.anticipate(_request(text, options), _always)  # as the worker does between keystrokes
     return median(times), phases
 
 
@@ -88,9 +89,13 @@ def served(client: Client, place: Place, asked: bool) -> Iterator[float]:
 
 def _fill(infiller: Infiller, text: MaskedText, options: FillOptions) -> float:
     watch = Stopwatch()
-    for _ in infiller.drafts(text, options, _never):
+    for _ in infiller.drafts(_request(text, options), _never):
         pass
     return watch.milliseconds
+
+
+def _request(text: MaskedText, options: FillOptions) -> FillRequest:
+    return FillRequest(text.segments, text.present, options)
 
 
 def _typed(place: Place) -> Typed:

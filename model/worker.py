@@ -12,110 +12,47 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
 import torch
 
 from dgemma_model.errors import Cancelled, ModelError
-from dgemma_model.fill import infiller as infill
-from dgemma_model.fill import proofread
-from dgemma_model.layouts.masked import MaskedText
+from dgemma_model.fill.filler import Filler, load_filler
 from dgemma_model.pipe import Receiver, answer_line
 from dgemma_model.protocol import (
     Answer,
     Cancel,
-    Capabilities,
-    Draft,
-    EngineInfo,
     Error,
     Failed,
-    Fill,
     FillRequest,
-    Hint,
     Hints,
     ProofreadRequest,
     Ready,
-    Slot,
     WasCancelled,
 )
+
+__all__ = ["Filler", "load", "main", "serve"]
 
 Work = FillRequest | ProofreadRequest | Error
 """What is to be answered; an impossible request is its own answer."""
 
 
-class Filler:
-    """An `Infiller` that answers the protocol's requests."""
-
-    def __init__(self, infiller: infill.Infiller, device: str) -> None:
-        self._infiller = infiller
-        self.info = EngineInfo(
-            name="local",
-            model=infiller.path.name if infiller.path.name != "checkpoint" else "bundled",
-            parameters=infiller.parameters,
-            device=device,
-            dtype=str(infiller.runner.dtype).removeprefix("torch."),
-            capabilities=Capabilities(languages=("python",)),
-        )
-
-    def drafts(self, request: FillRequest, cancelled: Callable[[], bool]) -> Iterator[Draft]:
-        """Denoise the regions of a request.
-
-        Raises:
-            Cancelled: ``cancelled`` answered True.
-            ModelError: the request cannot be filled.
-        """
-        context = tuple(piece.text for piece in request.context)
-        options = infill.FillOptions(**asdict(request.options), context=context)
-        masked = MaskedText(request.segments, request.present)
-        for draft in self._infiller.drafts(masked, options, cancelled):
-            alternatives = tuple(tuple(map(_fill, fills)) for fills in draft.alternatives)
-            yield Draft(
-                draft.step,
-                draft.final,
-                alternatives,
-                draft.encoded_tokens,
-                draft.prompt_tokens,
-                draft.milliseconds,
-            )
-
-    def hints(self, request: ProofreadRequest, cancelled: Callable[[], bool]) -> Iterator[tuple[Hint, ...]]:
-        """What may be wrong in each span of a request.
-
-        Raises:
-            Cancelled: ``cancelled`` answered True.
-        """
-        page = proofread.Page(request.text, request.quiet)
-        for hints in proofread.proofread(self._infiller, page, request.spans, cancelled):
-            yield tuple(Hint(one.start, one.end, one.replacement, one.confidence) for one in hints)
-
-    def warm_up(self) -> None:
-        """Make the first request as fast as the later ones."""
-        self._infiller.warm_up()
-
-    def anticipate(self, request: FillRequest, idle: Callable[[], bool]) -> None:
-        """Prepare for the keystrokes that may follow a request, as long as nobody waits."""
-        if request.options.strength >= 1:
-            self._infiller.anticipate(MaskedText(request.segments, request.present), idle)
-
-
-def _fill(fill: infill.Fill) -> Fill:
-    return Fill(fill.text, fill.confidence, fill.complete, tuple(Slot(*slot) for slot in fill.slots))
-
-
 def load(model: str | None, device: str, threads: int | None = None) -> Filler:
-    """Load a checkpoint folder, the bundled one for None; `ModelError` when that fails.
+    """Load a checkpoint, and whatever fills with it.
 
     Args:
-        model: the folder.
+        model: the checkpoint's folder; None for the bundled one.
         device: "cpu", "cuda", …
         threads: of torch. One core is left to the editor by default: with as many threads as cores, each step
             waits for the one thread that something else holds up, and takes ten times as long or more.
+
+    Raises:
+        ModelError: it cannot be loaded.
     """
     if threads or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
-    return Filler(infill.Infiller.load(Path(model) if model else None, device), device)
+    return load_filler(Path(model) if model else None, device)
 
 
 class _Inbox:

@@ -46,7 +46,6 @@ PURE = (
 
 MOST_LINES = 450
 TOO_LONG: Mapping[str, str] = {
-    "model/fill/infiller.py": "is being split into prompt, canvas and judge",
     "model/native/forward.h": "is one function body after another, compiled for each kind of processor",
 }
 """Files that may be longer for now, and why."""

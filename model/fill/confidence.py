@@ -1,45 +1,37 @@
-"""What a checkpoint's confidence means: the share of fills of a likelihood that were right on held-out packages."""
+"""What a checkpoint's likelihoods are worth: how often fills of a likelihood were right on held-out packages."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import pairwise
+from typing import Any
 
 import numpy
-
-from dgemma_model import sidecar
-
-FILE = "confidence.json"
-"""In a checkpoint's folder; made by ``python -m dgemma_model.train.evaluate.evaluate --calibrate``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """How often answers of a confidence are right: straight between the points, level outside them."""
+    """Turns a likelihood into a confidence: straight between the points, level outside them.
+
+    Attributes:
+        confidences: of the points, before calibration; ascending.
+        right: the share of fills at each point that were right.
+    """
 
     confidences: tuple[float, ...] = (0.0, 1.0)
     right: tuple[float, ...] = (0.0, 1.0)
 
     def __call__(self, confidence: float) -> float:
-        """The calibrated confidence."""
+        """Calibrate a confidence."""
         return float(numpy.interp(confidence, self.confidences, self.right))
 
-    def to_json(self) -> str:
-        """Two lists."""
-        return json.dumps({"confidences": self.confidences, "right": self.right})
-
     @classmethod
-    def from_json(cls, text: str) -> Curve:
-        """What `to_json` wrote."""
-        lists = json.loads(text)
-        return cls(tuple(lists["confidences"]), tuple(lists["right"]))
-
-    @classmethod
-    def of_checkpoint(cls, folder: Path) -> Curve:
-        """The one in a checkpoint's folder; one that changes nothing where there is none.
-
-        Raises:
-            ModelError: there is one that cannot be read.
-        """
-        return sidecar.read(folder / FILE, cls.from_json) or cls()
+    def from_json(cls, fields: Mapping[str, Any]) -> Curve:
+        """Read the fields of a JSON object; raises ValueError, KeyError or TypeError if they are no curve."""
+        confidences, right = (tuple(map(float, fields[name])) for name in ("confidences", "right"))
+        if not confidences or len(confidences) != len(right):
+            raise ValueError("a curve has as many confidences as shares that were right")
+        if any(a > b for a, b in pairwise(confidences)):
+            raise ValueError("a curve's confidences rise")
+        return cls(confidences, right)

@@ -1,16 +1,16 @@
-"""Guesses at a region that the encoder writes and judges, before and after something is denoised.
+"""The encoder as an author and as a judge: it writes guesses at a region, and says how likely texts are there.
 
-The encoder reads the text behind a region first and the text before it last; a mark then tells it that the region
-begins, and it was trained to go on up to the region's end. So it can write the region token by token, and it can say
-of any text how likely it is there. What it says is mixed with what the document suggests (`copying`) and with what
-the training corpus has counted (`ngrams`), and kept to what is known: the first characters of the region, and whether
-it ends with the line.
+The encoder reads the text behind a region first and the text before it last. A mark then tells it that the region
+begins, and it was trained to go on up to the region's end. So it can write the region token by token, and it can say of
+any text how likely it is there. Its probabilities are mixed with what the document suggests (`token_copies`) and with
+what was counted in the corpus (`ngrams`), and kept to what is known: the first characters of the region, and whether it
+ends with its line.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dgemma_model.errors import Cancelled
-from dgemma_model.guess.mixture import Evidence, Mixture
-from dgemma_model.guess.ngrams import CONTEXT, Expected, NGrams
+from dgemma_model.guess.mixture import Evidence, Mixture, Sources
+from dgemma_model.guess.ngrams import CONTEXT, Continuation, NGrams
 from dgemma_model.guess.token_copies import Copier, Copy
+from dgemma_model.guess.tree import Tree
 from dgemma_model.network.runner import Prompt, Runner
 from dgemma_model.tokenizer import Tokenizer
 
@@ -34,95 +35,58 @@ _IMPOSSIBLE = 1e-30
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A region's beginning.
+    """What is known where a region goes on.
 
     Attributes:
-        at: position of the mark, see `Layout.writing_position`.
-        copier: behind the text before the region.
-        begun: the first bytes of the region, which are known.
-        single_line: whether the region ends where its first line ends.
+        position: of the mark that opens the region; see `Layout.opening_position`.
+        copier: stands behind the text before the region.
+        stem: the first bytes of the region, which are known.
+        single_line: whether the region ends with its first line.
         context: the last tokens before the region.
     """
 
-    at: int
+    position: int
     copier: Copier
-    begun: bytes
+    stem: bytes
     single_line: bool
     context: tuple[int, ...] = ()
 
     def then(self, token: int, text: bytes) -> Opening:
-        """What is known once the next token, which stands for ``text``, has been written."""
+        """Go on behind the next token, which stands for ``text``."""
         context = (*self.context, token)[-CONTEXT:]
-        return replace(self, copier=self.copier.then(token), begun=self.begun[len(text) :], context=context)
-
-
-class Chances(NamedTuple):
-    """A token's probabilities by the network, by copying and by counting."""
-
-    network: float
-    copying: float
-    counting: float
+        return replace(self, copier=self.copier.then(token), stem=self.stem[len(text) :], context=context)
 
 
 class Comparison(NamedTuple):
-    """What was known before a token, and how likely each of the three found it."""
+    """What was known before a token, and how likely each source found it."""
 
     evidence: Evidence
-    chances: Chances
+    probabilities: Sources
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
-    """What is known behind some tokens, and what the document and the corpus make of it.
+class _Prediction:
+    """What the three sources expect next.
 
     Attributes:
-        known: of the region.
-        network: probabilities of the next token.
+        opening: what is known there.
+        network: the network's probabilities.
         ending: the network's probability of the region's end.
-        expected: by the counts, where there are any.
+        copy: what may be copied.
+        counted: what the corpus suggests, if it was counted.
+        evidence: how far the sources can be believed.
     """
 
-    known: Opening
+    opening: Opening
     network: Probabilities
     ending: float
     copy: Copy
-    expected: Expected | None
+    counted: Continuation | None
     evidence: Evidence
 
 
-class Tree:
-    """Texts that begin alike, each token once.
-
-    Attributes:
-        tokens: of the nodes; the root is the first.
-        parents: of the nodes, which stand before them; -1 for the root.
-        depths: of the nodes.
-    """
-
-    def __init__(self, root: int) -> None:
-        self.tokens, self.parents, self.depths = [root], [-1], [0]
-        self._children: dict[tuple[int, int], int] = {}
-
-    @property
-    def edges(self) -> Iterator[tuple[int, int]]:
-        """Token and parent of each node but the root."""
-        return zip(self.tokens[1:], self.parents[1:], strict=True)
-
-    def add(self, text: Sequence[int]) -> list[int]:
-        """The nodes of a text, the root first."""
-        path = [0]
-        for token in text:
-            if (path[-1], token) not in self._children:
-                self._children[path[-1], token] = len(self.tokens)
-                self.tokens.append(token)
-                self.parents.append(path[-1])
-                self.depths.append(len(path))
-            path.append(self._children[path[-1], token])
-        return path
-
-
-class Writer:
-    """The encoder as an author and as a judge."""
+class Encoder:
+    """Writes and rates texts by a mixture of network, document and corpus."""
 
     def __init__(
         self,
@@ -133,137 +97,153 @@ class Writer:
     ) -> None:
         self._runner, self._tokenizer = runner, tokenizer
         self._mixture, self._ngrams = mixture or Mixture(), ngrams
-        if ngrams is None:  # a share for nobody would make every likelihood too small
+        if ngrams is None:  # a weight for a source that says nothing would make every likelihood too small
             self._mixture = replace(self._mixture, counting=None)
         self._newline = numpy.array([b"\n" in tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)])
         self._newlines = numpy.flatnonzero(self._newline)
         self._never = sorted(tokenizer.special_ids - {tokenizer.end_id})
 
     def write(self, prompt: Prompt, opening: Opening, limit: int, cancelled: Callable[[], bool]) -> list[int]:
-        """The likeliest token after the other, until the end (which is left out) or ``limit`` tokens.
+        """Write the likeliest token each time, until the end (which is left out) or ``limit`` tokens.
 
         Raises:
             Cancelled: ``cancelled``, asked before every token, answered True.
         """
         length = prompt.length
         try:
-            return self._written(prompt, opening, limit, cancelled)
+            return self._write(prompt, opening, limit, cancelled)
         finally:
             prompt.truncate(length)
 
-    def _written(
-        self, prompt: Prompt, known: Opening, limit: int, cancelled: Callable[[], bool]
+    def _write(
+        self, prompt: Prompt, opening: Opening, limit: int, cancelled: Callable[[], bool]
     ) -> list[int]:
         written, last = list[int](), self._tokenizer.write_id
         while True:
             if cancelled():
                 raise Cancelled
-            at = torch.tensor([known.at + len(written)])
-            (table,) = self._tables(self._runner.extend(prompt, torch.tensor([last]), at)[0])
-            last = int(self._mixed(self._moment(table, known)).argmax())
+            position = torch.tensor([opening.position + len(written)])
+            states = self._runner.extend(prompt, torch.tensor([last]), position)[0]
+            (network,) = self._probabilities(states)
+            last = int(self._mix(self._predict(network, opening)).argmax())
             if last == self._tokenizer.end_id or len(written) == limit:
                 return written
             written.append(last)
-            known = known.then(last, self._tokenizer.token_bytes(last))
+            opening = self._behind(opening, last)
 
-    def _tables(self, states: Tensor) -> NDArray[numpy.float32]:
-        """Probabilities [tokens, vocabulary] of what follows states [tokens, hidden]."""
-        tables: NDArray[numpy.float32] = self._runner.soften(self._runner.logits(states))[0].numpy()
-        return tables
-
-    def judge(self, prompt: Prompt, opening: Opening, guesses: Sequence[Sequence[int]]) -> list[float]:
-        """How likely each guess is as the whole of the region: the logarithms of their probabilities."""
+    def log_likelihoods(
+        self, prompt: Prompt, opening: Opening, texts: Sequence[Sequence[int]]
+    ) -> list[float]:
+        """Rate each text as the whole of the region, by the logarithm of its probability."""
         tree = Tree(self._tokenizer.write_id)
-        paths = [tree.add(guess) for guess in guesses]
-        tables = self._read(prompt, opening.at, tree)
-        known = [opening]
+        paths = [tree.add(text) for text in texts]
+        tables = self._read(prompt, opening.position, tree)
+        openings = [opening]
         for token, parent in tree.edges:
-            known.append(known[parent].then(token, self._tokenizer.token_bytes(token)))
-        moments = [self._moment(table, here) for table, here in zip(tables, known, strict=True)]
-        likely = []
-        for guess, path in zip(guesses, paths, strict=True):
-            steps = zip(path, (*guess, self._tokenizer.end_id), strict=True)
-            chances = (self._chance(moments[node], token) for node, token in steps)
-            likely.append(sum(math.log(max(chance, _IMPOSSIBLE)) for chance in chances))
-        return likely
+            openings.append(self._behind(openings[parent], token))
+        predictions = [self._predict(network, here) for network, here in zip(tables, openings, strict=True)]
+        likelihoods = []
+        for text, path in zip(texts, paths, strict=True):
+            steps = zip(path, (*text, self._tokenizer.end_id), strict=True)
+            probabilities = (self._probability(predictions[node], token) for node, token in steps)
+            likelihoods.append(sum(math.log(max(value, _IMPOSSIBLE)) for value in probabilities))
+        return likelihoods
 
     def expect(
         self, prompt: Prompt, opening: Opening, text: Sequence[int]
     ) -> list[tuple[Probabilities, Opening]]:
-        """For each token of a text: what is likely in its place, and what is known there."""
-        tree, known = Tree(self._tokenizer.write_id), opening
+        """Say for each token of a text what is likely in its place, and what is known there."""
+        tree = Tree(self._tokenizer.write_id)
         tree.add(text[:-1])
         expected = []
-        for token, table in zip(text, self._read(prompt, opening.at, tree), strict=True):
-            expected.append((self._mixed(self._moment(table, known)), known))
-            known = known.then(token, self._tokenizer.token_bytes(token))
+        for token, network in zip(text, self._read(prompt, opening.position, tree), strict=True):
+            expected.append((self._mix(self._predict(network, opening)), opening))
+            opening = self._behind(opening, token)
         return expected
 
     def compare(self, prompt: Prompt, opening: Opening, text: Sequence[int]) -> list[Comparison]:
-        """How likely network, document and corpus find each token of a text and its end, by themselves."""
+        """Say how likely each source by itself finds each token of a text, and its end."""
         tree = Tree(self._tokenizer.write_id)
         tree.add(text)
-        tables = self._read(prompt, opening.at, tree)
-        found: list[Comparison] = []
-        for token, table in zip([*text, self._tokenizer.end_id], tables, strict=True):
-            moment = self._moment(table, opening)
-            found.append(Comparison(moment.evidence, self._chances(moment, token)))
-            opening = opening.then(token, self._tokenizer.token_bytes(token))
-        return found
+        tables = self._read(prompt, opening.position, tree)
+        compared: list[Comparison] = []
+        for token, network in zip([*text, self._tokenizer.end_id], tables, strict=True):
+            prediction = self._predict(network, opening)
+            compared.append(Comparison(prediction.evidence, self._by_source(prediction, token)))
+            opening = self._behind(opening, token)
+        return compared
 
-    def _read(self, prompt: Prompt, at: int, tree: Tree) -> NDArray[numpy.float32]:
-        """Probabilities [nodes, vocabulary] of what follows each node of a tree whose root stands ``at`` a position."""
-        positions = torch.tensor(tree.depths) + at
-        return self._tables(self._runner.peek(prompt, torch.tensor(tree.tokens), positions, tree.parents))
+    def _read(self, prompt: Prompt, position: int, tree: Tree) -> NDArray[numpy.float32]:
+        """Compute the network's probabilities [nodes, vocabulary] of what follows each node of a tree.
 
-    def _moment(self, network: Probabilities, known: Opening) -> _Moment:
-        copy = known.copier.next()
-        expected = self._ngrams.next(known.context) if self._ngrams else None
-        order = expected.order if expected else 0
+        Args:
+            prompt: the tokens before the tree.
+            position: document position of the root.
+            tree: the texts to read.
+        """
+        positions = torch.tensor(tree.depths) + position
+        states = self._runner.peek(prompt, torch.tensor(tree.tokens), positions, tree.parents)
+        return self._probabilities(states)
+
+    def _probabilities(self, states: Tensor) -> NDArray[numpy.float32]:
+        """Turn states [tokens, hidden] into probabilities [tokens, vocabulary] of what follows them."""
+        tables: NDArray[numpy.float32] = self._runner.soften(self._runner.logits(states))[0].numpy()
+        return tables
+
+    def _behind(self, opening: Opening, token: int) -> Opening:
+        return opening.then(token, self._tokenizer.token_bytes(token))
+
+    def _predict(self, network: Probabilities, opening: Opening) -> _Prediction:
+        copy = opening.copier.next()
+        counted = self._ngrams.next(opening.context) if self._ngrams else None
+        order = counted.order if counted else 0
         evidence = Evidence(copy.length, order, float(network.max()), float(copy.weights.max(initial=0)))
         ending = float(network[self._tokenizer.end_id])
-        return _Moment(known, network, ending, copy, expected, evidence)
+        return _Prediction(opening, network, ending, copy, counted, evidence)
 
-    def _chance(self, moment: _Moment, token: int) -> float:
-        """One token's part of `_mixed`, without all the others where they do not matter."""
-        if moment.known.begun:
-            return float(self._mixed(moment)[token])
-        shares = self._mixture(moment.evidence)
-        return sum(share * chance for share, chance in zip(shares, self._chances(moment, token), strict=True))
+    def _probability(self, prediction: _Prediction, token: int) -> float:
+        """Compute what `_mix` would say of one token, without all the others if they do not matter."""
+        if prediction.opening.stem:
+            return float(self._mix(prediction)[token])
+        return self._mixture(prediction.evidence).dot(self._by_source(prediction, token))
 
-    def _chances(self, moment: _Moment, token: int) -> Chances:
-        end, copy = self._tokenizer.end_id, moment.copy
+    def _by_source(self, prediction: _Prediction, token: int) -> Sources:
+        """Say how likely each source finds a token."""
+        end, copy = self._tokenizer.end_id, prediction.copy
         copying = copy.weight(token)
-        counting = moment.expected.of(token) if moment.expected else 0.0
-        if not moment.known.single_line:
-            counting = (1 - moment.ending) * counting + (moment.ending if token == end else 0.0)
-            return Chances(float(moment.network[token]), copying, counting)
+        counting = prediction.counted.of(token) if prediction.counted else 0.0
+        if not prediction.opening.single_line:
+            ending = prediction.ending
+            counting = (1 - ending) * counting + (ending if token == end else 0.0)
+            return Sources(float(prediction.network[token]), copying, counting)
         if token != end:
             possible = not self._newline[token]
-            return Chances(float(moment.network[token]) * possible, copying * possible, counting * possible)
-        return Chances(
-            moment.ending + float(moment.network[self._newlines].sum()),
+            return Sources(
+                float(prediction.network[token]) * possible, copying * possible, counting * possible
+            )
+        return Sources(
+            prediction.ending + float(prediction.network[self._newlines].sum()),
             float(copy.weights[self._newline[copy.tokens]].sum()),
-            moment.expected.among(self._newline) if moment.expected else 0.0,
+            prediction.counted.among(self._newline) if prediction.counted else 0.0,
         )
 
-    def _mixed(self, moment: _Moment) -> Probabilities:
-        """Probabilities of all tokens, as far as they agree with what is known."""
-        known, copy, end = moment.known, moment.copy, self._tokenizer.end_id
-        shares = self._mixture(moment.evidence)
-        mixed = moment.network * shares.network
-        mixed[copy.tokens] += shares.copying * copy.weights
-        if moment.expected:
-            # Counts know lines, but not where a region of several ends: that is left to the network.
-            ending = 0.0 if known.single_line else moment.ending
-            mixed += shares.counting * (1 - ending) * moment.expected.table()
-            mixed[end] += shares.counting * ending
+    def _mix(self, prediction: _Prediction) -> Probabilities:
+        """Mix the probabilities of all tokens, and keep them to what is known."""
+        opening, copy, end = prediction.opening, prediction.copy, self._tokenizer.end_id
+        weights = self._mixture(prediction.evidence)
+        mixed = prediction.network * weights.network
+        mixed[copy.tokens] += weights.copying * copy.weights
+        if prediction.counted:
+            # Counts know lines, but not where a region of several lines ends: only the network knows that.
+            ending = 0.0 if opening.single_line else prediction.ending
+            mixed += weights.counting * (1 - ending) * prediction.counted.table()
+            mixed[end] += weights.counting * ending
         mixed[self._never] = 0
-        if known.single_line:
+        if opening.single_line:
             mixed[end] += mixed[self._newlines].sum()
             mixed[self._newlines] = 0
-        if known.begun:
-            allowed = self._tokenizer.covering(known.begun)
+        if opening.stem:
+            allowed = self._tokenizer.covering(opening.stem)
             kept, mixed = mixed[allowed], numpy.zeros_like(mixed)
             mixed[allowed] = kept / max(float(kept.sum()), _IMPOSSIBLE)
         return mixed

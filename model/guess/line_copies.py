@@ -1,9 +1,9 @@
-"""First guesses from the document itself: what followed where the text reads like this.
+"""Guess a region by copying a line of the document: what followed elsewhere behind the same text.
 
-Code repeats itself. Where the text before a region occurs elsewhere in the document, what stands there is a guess far
-better than noise, and a denoiser is made for turning a guess into the answer: it keeps what fits and replaces what
-does not. Training begins some canvases with such drafts (`train.examples`), serving lets the encoder choose among them
-and one that it wrote itself (`writing`). Pure functions on text.
+Code repeats itself. If the text before a region occurs elsewhere in the document, what follows there is a far better
+guess than noise, and a denoiser can turn a guess into the answer: it keeps what fits and replaces what does not.
+Training begins some canvases with such drafts (`train.data.examples`); in serving the encoder chooses between them and
+what it has written itself (`encoder`). Pure functions on text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-_LONGEST_MATCH = 200  # characters before the region that are looked up, the line before its own included
+_LONGEST_MATCH = 200  # characters before the region that are searched for, the line above included
 _SHORTEST_MATCH = 4
 _WORDS = re.compile(r" *(?:\w+|\S)")
 _WORDS_TRIED = 6
@@ -19,12 +19,12 @@ _REACH = 100_000  # characters before and behind the region that are searched
 
 
 def draft(before: str, after: str) -> str | None:
-    """The likeliest of the `copies`; None: there is none."""
+    """Choose the likeliest of the `copies`; None if there is none."""
     return next(iter(copies(before, after, 1)), None)
 
 
 def drafts(segments: Sequence[str]) -> list[str | None]:
-    """The draft of each region between ``segments``."""
+    """Choose the draft of each region between ``segments``."""
     return [
         draft("".join(segments[: index + 1]), "".join(segments[index + 1 :]))
         for index in range(len(segments) - 1)
@@ -32,11 +32,11 @@ def drafts(segments: Sequence[str]) -> list[str | None]:
 
 
 def copies(before: str, after: str, count: int) -> list[str]:
-    """What the document suggests for the place between ``before`` and ``after``, each to the end of a line.
+    """List what the document suggests for the place between ``before`` and ``after``, each up to the end of a line.
 
-    The longer an end of ``before`` (at most the line in question and the one above) that occurs elsewhere, the better
-    what follows there; of equals the nearest one above comes first, then the nearest below. Where the line goes on
-    behind the region, a copy stops there too. At most ``count``, all different.
+    The longer the end of ``before`` that occurs elsewhere (at most the line in question and the one above), the better
+    is what follows there. Of equals the nearest one above comes first, then the nearest below. If the line goes on
+    behind the region, a copy stops where that stands. At most ``count`` copies, all different.
     """
     line = before.rfind("\n") + 1
     above = before.rfind("\n", 0, max(0, line - 1)) + 1
@@ -44,30 +44,30 @@ def copies(before: str, after: str, count: int) -> list[str]:
     rest = after.split("\n", 1)[0].strip()
     upper = before[max(0, line - _REACH) : line]
     lower = after[len(after.split("\n", 1)[0]) :][:_REACH]
-    found: dict[str, None] = {}  # a set that remembers the order
+    copied: dict[str, None] = {}  # a set that remembers the order
     length = _longest(known, upper, lower)
-    while length >= _SHORTEST_MATCH and known[-length:].strip() and len(found) < count:
+    while length >= _SHORTEST_MATCH and known[-length:].strip() and len(copied) < count:
         for text in _following(known[-length:], upper, lower):
             stop = text.find(rest) if rest else -1
-            found.setdefault(text if stop < 0 else text[:stop])
-            if len(found) == count:
+            copied.setdefault(text if stop < 0 else text[:stop])
+            if len(copied) == count:
                 break
         length = min(length - 1, length * 3 // 4)
-    return list(found)
+    return list(copied)
 
 
 def rest_of_line(after: str) -> str:
-    """What stands behind a region in its line, without blanks at the end."""
+    """Take what stands behind a region in its line, without blanks at the end."""
     return after.split("\n", 1)[0].rstrip()
 
 
 def ending(line: str, least: int, rest: str) -> list[str]:
-    """Lines that end with ``rest``, made of a guess at a line: cut off behind it, or, where it is not, at some word.
+    """Make lines that end with ``rest`` of a guess: cut it off behind ``rest``, or append ``rest`` to its first words.
 
     Args:
-        line: a guess.
-        least: characters of it that are certain.
-        rest: what the line is known to end with; the guess itself is all there is where that is nothing.
+        line: a guess at the whole line.
+        least: how many of its first characters are certain.
+        rest: what the line is known to end with; if it is empty, the guess itself is the only line.
     """
     at = line.rfind(rest, least)
     if at >= 0:
@@ -77,7 +77,7 @@ def ending(line: str, least: int, rest: str) -> list[str]:
 
 
 def _longest(known: str, upper: str, lower: str) -> int:
-    """Length of the longest end of ``known`` that occurs; a shorter end of one that occurs occurs too."""
+    """Measure the longest end of ``known`` that occurs; if an end occurs, so do all shorter ones."""
     low, high = 0, len(known)
     while low < high:
         middle = (low + high + 1) // 2
@@ -89,7 +89,7 @@ def _longest(known: str, upper: str, lower: str) -> int:
 
 
 def _following(match: str, upper: str, lower: str) -> Iterator[str]:
-    """The rests of the lines behind ``match``: upwards from the region, then downwards."""
+    """Yield the rests of the lines behind ``match``: upwards from the region, then downwards."""
     at = upper.rfind(match)
     while at >= 0:
         yield _rest_of_line(upper, at + len(match))

@@ -1,8 +1,9 @@
-"""How likely each token is next, going by all the code that the checkpoint comes from.
+"""How likely each token is next, by what was counted in the corpus that the checkpoint was trained on.
 
 A small network remembers little of what it has read once. Counts remember all of it: which tokens followed the last
-few, in how many packages. They are kept in one file beside the weights, as a table of contexts of one to five tokens,
-and looked up by hash. This module knows tokens and counts, no network and no text; `train.ngrams` makes the file.
+few, in how many packages. They are kept in a file next to the weights, as a table of contexts of one to five tokens,
+and looked up by hash. This module knows tokens and counts, but no network and no text; `train.fit.ngrams` makes the
+file.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ CONTEXT = 5
 """Tokens of the longest context."""
 
 LEVELS: NDArray[numpy.float32] = numpy.exp(-numpy.arange(256, dtype=numpy.float32) / 20)
-"""What 0 to 255 in the file stand for."""
+"""What the numbers 0 to 255 in the file stand for."""
 
-_REMEMBERED = 4096  # contexts whose followers are kept at hand
+_REMEMBERED = 4096  # contexts
 _LONGEST_HEADER = 100_000  # bytes
 FACTOR, MASK = 0x9E3779B1, 0xFFFFFFFF
 _DTYPES: Mapping[str, type[numpy.generic]] = {
@@ -44,13 +45,13 @@ Table = NDArray[numpy.float32]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
-        unigrams: probability of each token behind a context that is not known.
+        unigrams: probability of each token behind an unknown context.
         contexts: hashes of the known contexts, ascending.
         begins: where each context's followers begin; one more than there are contexts.
-        lefts: what a context's followers leave for its shorter context, see `LEVELS`.
+        lefts: the weight that a context leaves to its shorter context, see `LEVELS`.
         followers: tokens; those of a context ascend.
         weights: of each follower, see `LEVELS`.
     """
@@ -63,13 +64,13 @@ class Counts:
     weights: NDArray[numpy.uint8]
 
 
-class Found(NamedTuple):
-    """A known context.
+class KnownContext(NamedTuple):
+    """What follows a known context.
 
     Attributes:
         followers: tokens, ascending.
-        weights: of each.
-        left: for the shorter context.
+        weights: of each follower.
+        left: weight of what the shorter context says.
     """
 
     followers: NDArray[numpy.uint16]
@@ -77,58 +78,62 @@ class Found(NamedTuple):
     left: float
 
 
-class Expected:
-    """What may be next: all known contexts, the shortest first, interpolated."""
+class Continuation:
+    """What may come next, interpolated between all known contexts.
 
-    def __init__(self, unigrams: Table, found: Sequence[Found], order: int) -> None:
-        """Take over what was found; ``order`` is the number of tokens of the longest known context."""
-        self._unigrams, self._found, self.order = unigrams, found, order
+    Attributes:
+        order: tokens of the longest known context.
+    """
+
+    def __init__(self, unigrams: Table, contexts: Sequence[KnownContext], order: int) -> None:
+        """Take over the known contexts, the shortest first."""
+        self._unigrams, self._contexts, self.order = unigrams, contexts, order
 
     def table(self) -> Table:
-        """The probabilities of all tokens."""
+        """Compute the probabilities of all tokens."""
         table = self._unigrams.copy()
-        for followers, weights, left in self._found:
+        for followers, weights, left in self._contexts:
             table *= left
             table[followers] += weights
         return table
 
     def of(self, token: int) -> float:
-        """The probability of one token."""
-        chance = float(self._unigrams[token])
-        for followers, weights, left in self._found:
-            chance *= left
+        """Compute the probability of one token."""
+        probability = float(self._unigrams[token])
+        for followers, weights, left in self._contexts:
+            probability *= left
             at = int(followers.searchsorted(token))
             if at < len(followers) and followers[at] == token:
-                chance += float(weights[at])
-        return chance
+                probability += float(weights[at])
+        return probability
 
     def among(self, wanted: NDArray[numpy.bool_]) -> float:
-        """The probability of all ``wanted`` tokens [vocabulary] together."""
-        chance = float(self._unigrams[wanted].sum())
-        for followers, weights, left in self._found:
-            chance = chance * left + float(weights[wanted[followers]].sum())
-        return chance
+        """Compute the probability that the next token is one of ``wanted`` [vocabulary]."""
+        probability = float(self._unigrams[wanted].sum())
+        for followers, weights, left in self._contexts:
+            probability = probability * left + float(weights[wanted[followers]].sum())
+        return probability
 
 
 class NGrams:
-    """The table of a file, read as far as it is asked."""
+    """The table of a file, of which only what is asked for is read."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
-        self._expect = functools.lru_cache(_REMEMBERED)(self._look_up)
+        self._remembered = functools.lru_cache(_REMEMBERED)(self._look_up)
 
     @classmethod
     def of_checkpoint(cls, folder: Path, vocabulary: int) -> NGrams | None:
-        """The one in a checkpoint's folder; None where there is none.
+        """Open the file in a checkpoint's folder; None if there is none.
 
         Raises:
-            ModelError: there is one that cannot be read, or belongs to another vocabulary.
+            ModelError: the file cannot be read, or belongs to another vocabulary.
         """
         return cls.from_file(folder / FILE, vocabulary) if (folder / FILE).exists() else None
 
     @classmethod
     def from_file(cls, path: Path, vocabulary: int) -> NGrams:
-        """Open a file; raises as `of_checkpoint`."""
+        """Open a file; raises what `of_checkpoint` raises."""
         try:
             counts = Counts(**_map(path))
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -137,11 +142,11 @@ class NGrams:
             raise ModelError(f"The file {path} belongs to another model: the vocabularies differ in size.")
         return cls(counts)
 
-    def next(self, context: Sequence[int]) -> Expected:
-        """What may follow ``context``, of which only the last tokens count."""
-        return self._expect(tuple(context[-CONTEXT:]))
+    def next(self, context: Sequence[int]) -> Continuation:
+        """Look up what may follow ``context``, of which only the last tokens count."""
+        return self._remembered(tuple(context[-CONTEXT:]))
 
-    def _look_up(self, context: tuple[int, ...]) -> Expected:
+    def _look_up(self, context: tuple[int, ...]) -> Continuation:
         counts = self._counts
         wanted = numpy.array(hashes(context), dtype=numpy.uint32)
         at = counts.contexts.searchsorted(wanted)
@@ -150,28 +155,28 @@ class NGrams:
             for n, i in enumerate(at.tolist())
             if i < len(counts.contexts) and counts.contexts[i] == wanted[n]
         ]
-        found = [self._found(place) for place, _ in known]
-        return Expected(counts.unigrams, found, known[-1][1] + 1 if known else 0)
+        contexts = [self._context(place) for place, _ in known]
+        return Continuation(counts.unigrams, contexts, known[-1][1] + 1 if known else 0)
 
-    def _found(self, place: int) -> Found:
+    def _context(self, place: int) -> KnownContext:
         counts = self._counts
         begin, end = counts.begins[place : place + 2].tolist()
         left = float(LEVELS[counts.lefts[place]])
-        return Found(counts.followers[begin:end], LEVELS[counts.weights[begin:end]], left)
+        return KnownContext(counts.followers[begin:end], LEVELS[counts.weights[begin:end]], left)
 
 
 def hashes(context: Sequence[int]) -> list[int]:
-    """Of the last token, the last two, … up to all of them."""
-    value, found = 0, list[int]()
+    """Hash the last token, the last two, … up to all of them."""
+    value, hashed = 0, list[int]()
     for token in reversed(context):
         value = (value + token + 1) * FACTOR & MASK
         value ^= value >> 15
-        found.append(value)
-    return found
+        hashed.append(value)
+    return hashed
 
 
 def _map(path: Path) -> dict[str, Any]:
-    """The arrays of a safetensors file, none of it read yet (the library of that name reads all)."""
+    """Map the arrays of a safetensors file without reading them (the library of that name reads all)."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > _LONGEST_HEADER:

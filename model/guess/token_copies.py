@@ -1,9 +1,9 @@
-"""How likely each token is next, going by where the document read the same before.
+"""How likely each token is next, by what followed at other places of the document that read the same.
 
 A small network learns slowly to copy, and most of what a programmer writes stands elsewhere in the file. So the
 encoder's probabilities are mixed with those of a copying model: wherever the last tokens occurred before, their
-successor may follow again, the surer the longer the match (a cache model with unbounded context: Kuhn and De Mori,
-1990; for code Hellendoorn and Devanbu, 2017). This module knows tokens and counts, no network and no text.
+successor may follow again, and the longer the match, the likelier it is (a cache model with unbounded context: Kuhn and
+De Mori, 1990; for code Hellendoorn and Devanbu, 2017). This module knows tokens and counts, but no network and no text.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Packed = NDArray[numpy.integer[Any]]
 """Tokens in few bytes: numpy compares and sorts 16 bits many times as fast as 64."""
 
 LONGEST = 16
-"""Tokens of a match; longer ones count as this long."""
+"""Tokens of a match; a longer match counts as this long."""
 
 _BREAK = -1  # between the parts of a document: matches nothing and is never copied
-_SHARPNESS = 1.0  # nats by which one more matching token makes a place count more
+_SHARPNESS = 1.0  # nats that one more matching token adds to the weight of a place
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Copy:
     """What may be copied next.
 
     Attributes:
-        tokens: different ones, in order; none where nothing matches.
-        weights: of each; they sum up to 1.
+        tokens: different ones, ascending; none if nothing matches.
+        weights: of each token; they sum up to 1.
         length: tokens of the longest match.
     """
 
@@ -42,29 +42,29 @@ class Copy:
     length: int
 
     def weight(self, token: int) -> float:
-        """Of one token; 0 where it is not among them."""
+        """Look up the weight of a token; 0 if it is not among them."""
         at = int(numpy.searchsorted(self.tokens, token))
         return float(self.weights[at]) if at < len(self.tokens) and self.tokens[at] == token else 0.0
 
 
 def packed(tokens: Sequence[int]) -> Packed:
-    """Tokens in 16 bits where they fit, as those of a vocabulary of ours do."""
+    """Pack tokens into 16 bits each if they fit, as those of our vocabularies do."""
     fit = max(tokens, default=0) <= numpy.iinfo(numpy.int16).max
     return numpy.array(tokens, dtype=numpy.int16 if fit else numpy.int64)
 
 
 class Document:
-    """Tokens, and where each one stands."""
+    """The tokens of a document, with an index of their places."""
 
     def __init__(self, parts: Iterable[Packed]) -> None:
-        """Put `packed` parts together, between which nothing matches: quick, whoever has kept them."""
+        """Join `packed` parts; no match reaches from one part into the next."""
         end = packed([_BREAK])
         self.tokens: Packed = numpy.concatenate([end, *(piece for part in parts for piece in (part, end))])
         self._places = dict[int, Integers]()
 
     def places(self, token: int) -> Integers:
-        """Where a token stands, in order."""
-        # Few different tokens are asked for: looking for each takes less time than sorting all of them.
+        """List the places of a token, ascending."""
+        # Few different tokens are asked for: finding each takes less time than sorting all of them.
         if token not in self._places:
             self._places[token] = numpy.flatnonzero(self.tokens == token)
         return self._places[token]
@@ -75,9 +75,9 @@ class Copier:
     """The places of a document that read like the end of a text.
 
     Attributes:
-        document: where to look.
-        ends: the places of the text's last token, in order.
-        lengths: how many tokens of the text's end stand before and at each of them.
+        document: is searched.
+        ends: the places of the text's last token, ascending.
+        lengths: how many tokens up to each place are those of the text's end.
     """
 
     document: Document
@@ -86,7 +86,7 @@ class Copier:
 
     @classmethod
     def behind(cls, document: Document, context: Sequence[int]) -> Copier:
-        """For a text that ends with ``context``."""
+        """Find the places for a text that ends with ``context``."""
         nothing = numpy.empty(0, dtype=numpy.int64)
         copier = cls(document, nothing, nothing)
         for token in context[-LONGEST:]:
@@ -94,7 +94,7 @@ class Copier:
         return copier
 
     def then(self, token: int) -> Copier:
-        """For the text with another token at its end."""
+        """Find the places for the text with one more token at its end."""
         ends = self.document.places(token)
         lengths = numpy.ones(len(ends), dtype=numpy.int64)
         if len(self.ends):
@@ -103,7 +103,7 @@ class Copier:
         return Copier(self.document, ends, numpy.minimum(lengths, LONGEST))
 
     def next(self) -> Copy:
-        """What may follow the text."""
+        """Say what may follow the text."""
         followers = self.document.tokens[self.ends + 1]
         there = followers != _BREAK
         followers, lengths = followers[there], self.lengths[there]

@@ -6,6 +6,7 @@ Names on disk are transformers' own, so that every checkpoint of ours loads with
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,6 +151,18 @@ def stock_config(config: NetworkConfig, extra: Mapping[str, Any]) -> Any:
     return DiffusionGemmaConfig(
         text_config=text, vision_config=vision, canvas_length=extra.get("canvas_length", 64), **special
     )
+
+
+def read_config(path: Path) -> Mapping[str, Any]:
+    """Read the config.json of the checkpoint in folder ``path``; raises ModelError if it cannot be read."""
+    file = _file(path, CONFIG)
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The model's configuration {file} cannot be read ({error}).") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"The model's configuration {file} cannot be read (it is no JSON object).")
+    return config
 
 
 def parameter_count(network: Network) -> int:

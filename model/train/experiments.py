@@ -23,12 +23,13 @@ import torch
 
 from dgemma_model.denoise import sampler
 from dgemma_model.denoise.loop import Canvas, Schedule, denoise
-from dgemma_model.fill.infiller import FillOptions, Infiller
-from dgemma_model.layouts.infill import bucket, lay_out
+from dgemma_model.fill.infiller import Infiller
+from dgemma_model.layouts.infill import bucket
 from dgemma_model.network.checkpoint import TOKENIZER
 from dgemma_model.network.native_library import processor_for
 from dgemma_model.network.prompt_cache import PromptCache
 from dgemma_model.network.runner import Prompt
+from dgemma_model.protocol import FillOptions
 from dgemma_model.tokenizer import UndecodableTokens
 from dgemma_model.train.evaluate.cases import Case, Files, Kind, draw, read_files
 from dgemma_model.train.evaluate.scores import last_draft
@@ -131,7 +132,7 @@ def _filled(infiller: Infiller, case: Case) -> bool:
 def encoder_bits(infiller: Infiller, cases: Sequence[Case]) -> float:
     """What the encoder alone, without copying, needs for a character of the regions."""
     compared = [one for case in cases for one in compare(infiller, case)]
-    bits = -sum(math.log2(max(one.chances[0], 1e-9)) for one in compared)
+    bits = -sum(math.log2(max(one.probabilities.network, 1e-9)) for one in compared)
     return bits / sum(len(case.masked.healed().stems[0] + case.truths[0].rstrip()) for case in cases)
 
 
@@ -164,7 +165,7 @@ class Denoiser:
         begun = healed.stems[0]
         truth = [*encode(begun + case.truths[0].rstrip()), infiller.tokenizer.end_id]
         width = bucket(len(truth) - 1)
-        layout = lay_out(healed, [width], infiller.tokenizer, infiller.budget, infiller.borders)
+        layout = infiller.prompts.lay_out(healed, [width])
         prompt, _ = self._cache.encode(layout.prompt, layout.prompt_positions)
         canvas, known = Canvas.empty(layout.canvas_positions, layout.runs), encode(begun)[:width]
         start = torch.zeros(width, dtype=torch.long)

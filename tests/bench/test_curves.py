@@ -14,7 +14,7 @@ from bench.files import LONG
 from bench.keystrokes import places
 from bench.phases import REST
 from bench.warm import KEYSTROKES, in_files_of, sized, timed, with_regions
-from dgemma_model.fill.infiller import FillOptions
+from dgemma_model.protocol import FillOptions
 from dgemma_model.train.evaluate.scores import Score
 from tests.model import tiny
 from tools.drivers.processes import computing_threads

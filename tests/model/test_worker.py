@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dgemma_model.worker import Filler, serve
+from dgemma_model.worker import serve
 from tests.model.tiny import infiller
 
 FILL = {
@@ -32,7 +32,7 @@ def answers(*requests: dict[str, Any]) -> list[dict[str, Any]]:
         asking.write(json.dumps(request) + "\n")
     asking.flush()
     with os.fdopen(reading) as lines:
-        serve(Filler(infiller(), "cpu"), lines, out)
+        serve(infiller(), lines, out)
     return out.messages
 
 
@@ -83,7 +83,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_process_with_one_sentence(tmp_pa
 
 def test_the_end_of_stdin_cancels_the_fill_that_runs() -> None:
     out = io.StringIO()
-    serve(Filler(infiller(), "cpu"), io.StringIO(json.dumps(FILL) + "\n"), out)
+    serve(infiller(), io.StringIO(json.dumps(FILL) + "\n"), out)
     assert json.loads(out.getvalue().splitlines()[-1])["event"] in {"cancelled", "draft"}
 
 

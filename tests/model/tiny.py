@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 import dgemma_model
+from dgemma_model.fill.fitted import Fitted
 from dgemma_model.fill.infiller import Infiller
 from dgemma_model.layouts.infill import Budget
 from dgemma_model.network.config import NetworkConfig
@@ -50,4 +51,6 @@ def infiller(seed: int = 0) -> Infiller:
     """Fills with nonsense, by the real path."""
     own = tokenizer()
     config = replace(TINY, vocab_size=own.vocab_size)
-    return Infiller(network(config, seed), own, Budget(prefix=160, suffix=24, between=24), CHECKPOINT)
+    budget = Budget(prefix=160, suffix=24, between=24)
+    fitted = Fitted(proofreading=Fitted.of_checkpoint(CHECKPOINT).proofreading)
+    return Infiller(network(config, seed), own, budget, CHECKPOINT, fitted)

@@ -13,7 +13,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,11 @@ import torch
 
 from dgemma_model.errors import ModelError
 from dgemma_model.fill.confidence import Curve
-from dgemma_model.fill.infiller import FillOptions, Infiller
+from dgemma_model.fill.filler import Filler
+from dgemma_model.fill.fitted import Fitted
+from dgemma_model.fill.infiller import Infiller
 from dgemma_model.network.checkpoint import BUNDLED
+from dgemma_model.protocol import FillOptions
 from dgemma_model.train.evaluate import plots
 from dgemma_model.train.evaluate.baselines import baselines, corpus_texts
 from dgemma_model.train.evaluate.calibration import calibration_error, coverage, fit, precision_and_coverage
@@ -71,14 +74,12 @@ def _rounded(point: Any) -> dict[str, float]:
     return {name: round(value, 4) for name, value in asdict(point).items()}
 
 
-def calibrate(
-    infiller: Infiller, options: FillOptions, files: Files, kinds: Sequence[Kind], count: int
-) -> Curve:
+def calibrate(filler: Filler, options: FillOptions, files: Files, kinds: Sequence[Kind], count: int) -> Curve:
     """Fit one curve for the fills of all kinds, because whoever asks for a fill does not say which kind it is."""
     judged: list[Judged] = []
     for kind in kinds:
         cases = list(draw(files, kind, count, _CALIBRATION_SEED))
-        judged += judge(infiller, options, cases)
+        judged += judge(filler, options, cases)
         say(f"calibration, {kind}: {len(cases)} cases")
     return fit(*of_fills(judged))
 
@@ -129,7 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bigram-megabytes", type=float, default=40.0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
-        "--calibrate", type=Path, metavar="FILE", help="fit a calibration curve, and write it"
+        "--calibrate",
+        type=Path,
+        metavar="FOLDER",
+        help="fit a calibration curve for this checkpoint, and write it",
     )
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw PNGs; needs the extra train")
     parser.add_argument("--out", type=Path, help="metrics.json to write")
@@ -165,7 +169,7 @@ def _run(arguments: argparse.Namespace) -> None:
     curve = None
     if arguments.calibrate:
         curve = calibrate(infiller, options, seen, arguments.kinds, arguments.count)
-        arguments.calibrate.write_text(curve.to_json() + "\n", "utf-8")
+        replace(Fitted.of_checkpoint(arguments.calibrate), confidence=curve).write(arguments.calibrate)
     measured = []
     for kind in arguments.kinds:
         measured.append(

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dgemma_model.fill.infiller import Draft, FillOptions, Infiller
+from dgemma_model.fill.filler import Filler
+from dgemma_model.protocol import ContextPiece, Draft, FillOptions, FillRequest
 from dgemma_model.train.evaluate.cases import Answer, Case, Kind, Syntax
 
 MODEL = "model"
@@ -56,16 +57,17 @@ class Measured:
     cases: Sequence[Judged]
 
 
-def last_draft(infiller: Infiller, case: Case, options: FillOptions) -> Draft:
+def last_draft(filler: Filler, case: Case, options: FillOptions, context: Sequence[str] = ()) -> Draft:
     """Fill the regions of a case as an editor would ask for them, and return the last draft."""
-    *_, draft = infiller.drafts(
-        case.masked, replace(options, single_line=case.kind.single_line), lambda: False
-    )
+    options = replace(options, single_line=case.kind.single_line)
+    pieces = tuple(map(ContextPiece, context))
+    request = FillRequest(case.masked.segments, case.masked.present, options, context=pieces)
+    *_, draft = filler.drafts(request, lambda: False)
     return draft
 
 
 def measure(
-    infiller: Infiller,
+    filler: Filler,
     options: FillOptions,
     others: Mapping[str, Answer],
     kind: Kind,
@@ -74,27 +76,27 @@ def measure(
     """Put the same cases of one kind to the checkpoint and to the others, and score all answers."""
     errors = [Syntax(case.text).errors() for case in cases]
     scores = {name: _score(cases, errors, *_timed(answer, cases)) for name, answer in others.items()}
-    model = _Model(infiller, options)
+    model = _Model(filler, options)
     answers, milliseconds = _timed(model, cases)
     steps = statistics.fmean(draft.step for draft in model.drafts)
     scores[MODEL] = _score(cases, errors, answers, milliseconds, steps)
     return Measured(kind, scores, _judged(cases, model.drafts))
 
 
-def judge(infiller: Infiller, options: FillOptions, cases: Sequence[Case]) -> list[Judged]:
+def judge(filler: Filler, options: FillOptions, cases: Sequence[Case]) -> list[Judged]:
     """Put cases to the checkpoint, and return how sure it was and when it was right."""
-    return _judged(cases, [last_draft(infiller, case, options) for case in cases])
+    return _judged(cases, [last_draft(filler, case, options) for case in cases])
 
 
 class _Model:
     """Answers by the checkpoint; keeps the drafts that the answers come from."""
 
-    def __init__(self, infiller: Infiller, options: FillOptions) -> None:
-        self._infiller, self._options = infiller, options
+    def __init__(self, filler: Filler, options: FillOptions) -> None:
+        self._filler, self._options = filler, options
         self.drafts: list[Draft] = []
 
     def __call__(self, case: Case) -> Sequence[str]:
-        self.drafts.append(last_draft(self._infiller, case, self._options))
+        self.drafts.append(last_draft(self._filler, case, self._options))
         return [fill.text for fill in self.drafts[-1].alternatives[0]]
 
 

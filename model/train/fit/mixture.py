@@ -1,9 +1,9 @@
 """Fit how far document and corpus are trusted: ``python -m dgemma_model.train.fit.mixture --model FOLDER``.
 
-Writes `mixture.json` for a checkpoint: the weights under which some regions are likeliest (maximum likelihood with a
-small penalty, by L-BFGS). The regions are rests of lines of training files from the end of the order in which training
-reads them, in packages whose n-grams are left out of the counts for this: of what has been counted itself, counts know
-too much. Neither the evaluation's files nor the calibration's are used.
+Writes into a checkpoint's `fitted.json` the coefficients under which some regions are likeliest (maximum likelihood
+with a small penalty, by L-BFGS). The regions are rests of lines of training files from the end of the order in which
+training reads them, in packages whose n-grams are left out of the counts for this: of what has been counted itself,
+counts know too much. Neither the evaluation's files nor the calibration's are used.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from dgemma_model.fill.fitted import Fitted
 from dgemma_model.fill.infiller import Infiller
 from dgemma_model.guess.encoder import Comparison
-from dgemma_model.guess.mixture import FILE, Mixture, features
+from dgemma_model.guess.mixture import Mixture, features
 from dgemma_model.guess.ngrams import NGrams
 from dgemma_model.network.checkpoint import BUNDLED, TOKENIZER
 from dgemma_model.tokenizer import Tokenizer
@@ -57,7 +59,7 @@ def fit(comparisons: Sequence[Comparison], counted: bool = True) -> Mixture:
         counted: whether counts take part.
     """
     known = torch.tensor([features(one.evidence) for one in comparisons])  # [tokens, features]
-    chances = torch.tensor([one.chances for one in comparisons])  # [tokens, 3]
+    chances = torch.tensor([one.probabilities for one in comparisons])  # [tokens, 3]
     nothing = torch.tensor([one.evidence.match == 0 for one in comparisons])
     weights = torch.zeros(2, known.shape[1], requires_grad=True)
     search = torch.optim.LBFGS([weights], max_iter=_ROUNDS, line_search_fn="strong_wolfe")
@@ -80,18 +82,16 @@ def fit(comparisons: Sequence[Comparison], counted: bool = True) -> Mixture:
 
 def bits(mixture: Mixture, comparisons: Sequence[Comparison]) -> float:
     """A token's information under a mixture, on average."""
-    chances = torch.tensor(
-        [sum(s * c for s, c in zip(mixture(one.evidence), one.chances, strict=True)) for one in comparisons]
-    )
+    chances = torch.tensor([mixture(one.evidence).dot(one.probabilities) for one in comparisons])
     return float(-chances.clamp_min(_IMPOSSIBLE).log2().mean())
 
 
 def compare(infiller: Infiller, case: Case) -> list[Comparison]:
     """Every token of a case's first region."""
     healed = case.masked.healed()
-    opened = infiller.open(healed, single_line=True)
+    opened = infiller.prompts.open(healed, single_line=True)
     text = infiller.tokenizer.encode(healed.stems[0] + case.truths[0].rstrip())
-    return infiller.compare(opened.prompt, opened.opening, text)
+    return infiller.encoder.compare(opened.prompt, opened.opening, text)
 
 
 def unread(corpus: Path, count: int) -> Files:
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
         if number % 100 == 0:
             print(f"{number} regions, {len(found)} tokens", file=sys.stderr, flush=True)
     mixture = fit(found)
-    (arguments.model / FILE).write_text(mixture.to_json() + "\n", "utf-8")
+    replace(Fitted.of_checkpoint(arguments.model), mixture=mixture).write(arguments.model)
     print(
         f"{bits(fit(found, counted=False), found):.3f} bits a token without counts, {bits(mixture, found):.3f} with"
     )

@@ -1,7 +1,7 @@
 """Fit and measure proofreading: ``python -m dgemma_model.train.fit.proofread --model FOLDER``.
 
 Mistakes are made on purpose: in a window of a file's lines a name is replaced by another name of the file, an operator
-or a keyword by one that it is easily mistaken for, one at a time. The weights (`proofread.WEIGHTS`) are fitted by
+or a keyword by one that it is easily mistaken for, one at a time. The weights of the facts (`fill.facts`) are fitted by
 logistic regression to windows of training files from the end of the order in which training reads them, which training
 has not seen. Then, on held-out packages, it is counted how many hints the unharmed windows get, which decides the
 threshold, and how often the mistake is found. ``--report`` writes that down.
@@ -20,14 +20,16 @@ import sys
 import tokenize
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy
 
+from dgemma_model.fill.facts import LEXEME, Fact, Facts, Weights
+from dgemma_model.fill.fitted import Fitted
 from dgemma_model.fill.infiller import Infiller
-from dgemma_model.fill.proofread import LEXEME, WEIGHTS, Facts, Page, weighed
+from dgemma_model.fill.proofread import Page
 from dgemma_model.network.checkpoint import BUNDLED
 from dgemma_model.train.recipe import Recipe
 from dgemma_model.train.stream import read_last
@@ -127,11 +129,11 @@ def spans(page: Page, start: int, end: int) -> list[tuple[int, int]]:
 
 def read(infiller: Infiller, page: Page, start: int, end: int) -> list[Found]:
     """What may be wrong between two offsets."""
-    words = Counter(LEXEME.findall(page.text))
+    words = page.words()
     return [
-        Found(at, other, facts)
+        Found(doubt.start, doubt.other, doubt.facts)
         for span in spans(page, start, end)
-        for at, _, other, facts in weighed(infiller, page, words, *span)
+        for doubt in infiller.proofreader.doubts(page, words, *span)
     ]
 
 
@@ -183,12 +185,12 @@ def _kind(lexeme: str) -> str:
 # Fitting
 
 
-def score(weights: Mapping[str, float], facts: Facts) -> float:
+def score(weights: Weights, facts: Facts) -> float:
     """The logarithm of the odds that something is wrong."""
     return sum(weights.get(name, 0.0) * value for name, value in facts.items())
 
 
-def fit(windows: Sequence[Window]) -> dict[str, float]:
+def fit(windows: Sequence[Window]) -> Weights:
     """The weights under which mistakes are told best from what is right; nothing is learnt of a fact that is constant.
 
     Logistic regression with a quadratic penalty, by Newton's method.
@@ -206,7 +208,7 @@ def fit(windows: Sequence[Window]) -> dict[str, float]:
     names = list(rows[0])
     table = numpy.array([[row[name] for name in names] for row in rows])
     scale = numpy.maximum(table.std(0), 1e-6)
-    scale[names.index("always")] = 1.0
+    scale[names.index(Fact.ALWAYS)] = 1.0
     solved = _newton(table / scale, numpy.array(truths))
     return {name: round(float(value), 3) for name, value in zip(names, solved / scale, strict=True)}
 
@@ -221,7 +223,7 @@ def _strongest(found: Sequence[Found]) -> list[Found]:
 
 
 def _gain(found: Found) -> float:
-    return found.facts["surprise"] + found.facts["from behind"]
+    return found.facts[Fact.SURPRISE] + found.facts[Fact.FROM_BEHIND]
 
 
 def _newton(
@@ -255,7 +257,7 @@ class Result:
     rows: dict[str, tuple[int, float, float, float, float]]
 
 
-def measure(windows: Sequence[Window], weights: Mapping[str, float]) -> Result:
+def measure(windows: Sequence[Window], weights: Weights) -> Result:
     """Count hints in unharmed windows, and mistakes that are found; the place is that among all hints of the window."""
     lines = sum(one.lines for one in windows)
     allowed = lines // LINES_PER_HINT
@@ -275,7 +277,7 @@ def measure(windows: Sequence[Window], weights: Mapping[str, float]) -> Result:
 
 
 def _judged(
-    mistake: Mistake, right: Mapping[int, float], weights: Mapping[str, float], limit: float
+    mistake: Mistake, right: Mapping[int, float], weights: Weights, limit: float
 ) -> tuple[bool, bool, bool, bool]:
     mine = _best(mistake.found, weights)
     value = mine.pop(mistake.at, -30.0)
@@ -287,7 +289,7 @@ def _judged(
     return place == 1, place <= 3, value >= limit, mended
 
 
-def _best(found: Sequence[Found], weights: Mapping[str, float]) -> dict[int, float]:
+def _best(found: Sequence[Found], weights: Weights) -> dict[int, float]:
     best: dict[int, float] = {}
     for one in found:
         best[one.at] = max(best.get(one.at, -30.0), score(weights, one.facts))
@@ -329,11 +331,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--report", type=Path, help="write the measurement there")
     arguments = parser.parse_args(argv)
     infiller = Infiller.load(arguments.model)
-    weights = WEIGHTS
+    weights = Fitted.of_checkpoint(arguments.model).proofreading
     if arguments.fit:
         unread = read_last(arguments.corpus / "train.jsonl", Recipe().seed, 4 * arguments.fit)
         weights = fit(_windows(infiller, [text for _, text in unread], arguments.fit))
+        replace(Fitted.of_checkpoint(arguments.model), proofreading=weights).write(arguments.model)
         print(json.dumps(weights, indent=4))
+    if weights is None:
+        parser.error(f"{arguments.model} was never fitted for proofreading; use --fit.")
     lines = (arguments.corpus / "held_out.jsonl").read_text("utf-8").splitlines()
     held_out = [json.loads(line)["text"] for line in lines]
     said = report(measure(_windows(infiller, held_out, arguments.measure), weights))

@@ -8,7 +8,10 @@ from collections import Counter
 import pytest
 
 from dgemma_model.errors import Cancelled
-from dgemma_model.fill.proofread import LEXEME, WEIGHTS, Page, confidence, proofread, weighed
+from dgemma_model.fill.facts import Fact, weigh
+from dgemma_model.fill.fitted import Fitted
+from dgemma_model.fill.proofread import Doubt, Page
+from dgemma_model.protocol import ProofreadRequest
 from dgemma_model.train.fit.proofread import (
     Found,
     Mistake,
@@ -20,7 +23,7 @@ from dgemma_model.train.fit.proofread import (
     spans,
     window,
 )
-from tests.model.tiny import infiller
+from tests.model.tiny import CHECKPOINT, infiller
 
 LINE = "result = compute(first, second, third)\n"
 TEXT = LINE * 12 + "result = compute(first, other, third)\n" + LINE * 12 + "other = 1\n"
@@ -31,48 +34,54 @@ def span(text: str, part: str) -> tuple[int, int]:
     return start, text.index("\n", start)
 
 
+def doubts(page: Page, where: tuple[int, int]) -> list[Doubt]:
+    return list(infiller().proofreader.doubts(page, page.words(), *where))
+
+
 def test_what_the_document_says_everywhere_else_is_proposed() -> None:
     where = span(TEXT, "other, third")
-    found = [
-        (TEXT[start:end], other, facts)
-        for start, end, other, facts in weighed(infiller(), Page(TEXT), Counter(LEXEME.findall(TEXT)), *where)
-    ]
+    found = [(TEXT[start:end], other, facts) for start, end, other, facts in doubts(Page(TEXT), where)]
     meant = [one for one in found if one[0] == "other"]
     _, other, facts = max(meant, key=lambda one: one[2]["surprise"] + one[2]["from behind"])
     assert other == "second"
     assert facts["elsewhere"] > 0
     assert facts["other elsewhere"] > facts["elsewhere"]
-    assert set(WEIGHTS) <= set(facts)
+    weights = Fitted.of_checkpoint(CHECKPOINT).proofreading
+    assert weights is not None
+    assert set(weights) <= set(facts)
 
 
 def test_what_the_document_says_everywhere_is_not_proposed_for_itself() -> None:
-    words = Counter(LEXEME.findall(TEXT))
-    found = list(weighed(infiller(), Page(TEXT), words, len(LINE) * 5, len(LINE) * 6 - 1))
+    found = doubts(Page(TEXT), (len(LINE) * 5, len(LINE) * 6 - 1))
     assert all(facts["surprise"] + facts["from behind"] < 8 for *_, facts in found)
 
 
 def test_nothing_is_looked_for_where_it_is_quiet() -> None:
     where = span(TEXT, "other, third")
-    assert list(weighed(infiller(), Page(TEXT, [where]), {}, *where)) == []
+    assert doubts(Page(TEXT, [where]), where) == []
 
 
 @pytest.mark.parametrize("line", ["", "é = 'é😋'", "x" * 3000, "\t", "((((", "# ⟨fill⟩"])
 def test_any_line_can_be_read(line: str) -> None:
     text = f"a = 1\n{line}\nb = 2\n"
-    assert len(list(proofread(infiller(), Page(text), [(6, 6 + len(line))], lambda: False))) == 1
+    request = ProofreadRequest(text, (), ((6, 6 + len(line)),))
+    assert len(list(infiller().hints(request, lambda: False))) == 1
 
 
 def test_reading_stops_before_a_line_when_nobody_wants_it() -> None:
     answers = iter([False, True])
-    reading = proofread(infiller(), Page(TEXT), [(0, 38), (39, 77)], lambda: next(answers))
-    assert isinstance(next(reading), list)
+    request = ProofreadRequest(TEXT, (), ((0, 38), (39, 77)))
+    reading = infiller().hints(request, lambda: next(answers))
+    assert isinstance(next(reading), tuple)
     with pytest.raises(Cancelled):
         next(reading)
 
 
 def test_a_confidence_is_between_0_and_1() -> None:
-    assert confidence({}) == 0.5
-    assert 0 <= confidence(dict.fromkeys(("surprise", "sure", "bound"), 1000.0)) <= 1
+    weights = Fitted.of_checkpoint(CHECKPOINT).proofreading
+    assert weights is not None
+    assert weigh({}, weights) == 0.5
+    assert 0 <= weigh(dict.fromkeys((Fact.SURPRISE, Fact.SURE, Fact.BOUND), 1000.0), weights) <= 1
 
 
 # Fitting and measuring

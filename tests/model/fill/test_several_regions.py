@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dgemma_model.fill.infiller import Draft, FillOptions, Infiller
-from dgemma_model.layouts.masked import MaskedText
+from dgemma_model.fill.infiller import Infiller
+from dgemma_model.protocol import Draft, FillOptions, FillRequest
 from dgemma_model.syntax.errors import Surroundings
 
 HEAD = "import os\n\n\ndef first(path):\n    return os.path.join(path, 'a')\n\n\ndef second(path):\n    retu"
@@ -19,8 +19,8 @@ def own() -> Infiller:
 
 
 def final(own: Infiller, *segments: str, single_line: bool = True) -> Draft:
-    masked = MaskedText(segments, ("",) * (len(segments) - 1))
-    return list(own.drafts(masked, FillOptions(single_line=single_line), lambda: False))[-1]
+    request = FillRequest(segments, ("",) * (len(segments) - 1), FillOptions(single_line=single_line))
+    return list(own.drafts(request, lambda: False))[-1]
 
 
 @pytest.mark.parametrize("single_line", [True, False])

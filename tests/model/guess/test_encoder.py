@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dgemma_model.errors import Cancelled
-from dgemma_model.guess.encoder import Opening, Writer
+from dgemma_model.guess.encoder import Encoder, Opening
 from dgemma_model.guess.mixture import Evidence, Mixture
 from dgemma_model.guess.ngrams import Counts, NGrams, hashes
 from dgemma_model.guess.token_copies import Copier, Document, packed
@@ -51,8 +51,8 @@ def counts() -> NGrams:
 NGRAMS = counts()
 
 
-def writer() -> Writer:
-    return Writer(RUNNER, TOKENIZER, MIXTURE, NGRAMS)
+def encoder() -> Encoder:
+    return Encoder(RUNNER, TOKENIZER, MIXTURE, NGRAMS)
 
 
 def kept() -> Prompt:
@@ -64,7 +64,7 @@ def kept() -> Prompt:
 def chances(text: list[int], opening: Opening) -> numpy.ndarray:
     """Of every token behind ``text``, with nothing kept from before; constraints left out."""
     ids = [*PROMPT, TOKENIZER.write_id, *text]
-    positions = [*POSITIONS, *range(opening.at, opening.at + 1 + len(text))]
+    positions = [*POSITIONS, *range(opening.position, opening.position + 1 + len(text))]
     states, _ = OWN.encode(torch.tensor([ids]), torch.tensor([positions]))
     network = OWN.logits(states[0, -1]).softmax(-1).numpy()
     copier, context = opening.copier, [*opening.context, *text]
@@ -83,7 +83,7 @@ def chances(text: list[int], opening: Opening) -> numpy.ndarray:
 
 
 def test_writing_takes_the_likeliest_token_each_time() -> None:
-    written = writer().write(kept(), OPENING, 8, lambda: False)
+    written = encoder().write(kept(), OPENING, 8, lambda: False)
     assert 0 < len(written) <= 8
     for index, token in enumerate(written):
         assert chances(written[:index], OPENING)[token] == pytest.approx(
@@ -93,13 +93,13 @@ def test_writing_takes_the_likeliest_token_each_time() -> None:
 
 def test_what_the_document_says_is_written_where_it_is_certain() -> None:
     certain = Mixture((-6.0, 0.0, 12.0, 0.0, 0.0, 0.0))
-    written = Writer(RUNNER, TOKENIZER, certain).write(kept(), OPENING, 2, lambda: False)
+    written = Encoder(RUNNER, TOKENIZER, certain).write(kept(), OPENING, 2, lambda: False)
     assert TOKENIZER.decode(written) == " names:"
 
 
 def test_a_guess_is_as_likely_as_its_tokens_and_the_end_together() -> None:
     guesses = [[], TOKENIZER.encode(" x"), TOKENIZER.encode(" names:\n    print(name)")]
-    for guess, likely in zip(guesses, writer().judge(kept(), OPENING, guesses), strict=True):
+    for guess, likely in zip(guesses, encoder().log_likelihoods(kept(), OPENING, guesses), strict=True):
         row = [*guess, TOKENIZER.end_id]
         plain = sum(numpy.log(chances(row[:n], OPENING)[token]) for n, token in enumerate(row))
         assert likely == pytest.approx(plain, rel=1e-3)
@@ -107,21 +107,21 @@ def test_a_guess_is_as_likely_as_its_tokens_and_the_end_together() -> None:
 
 def test_a_region_of_a_single_line_ends_with_it() -> None:
     opening = replace(OPENING, single_line=True)
-    author = writer()
-    written = author.write(kept(), opening, 40, lambda: False)
+    own = encoder()
+    written = own.write(kept(), opening, 40, lambda: False)
     assert b"\n" not in b"".join(map(TOKENIZER.token_bytes, written))
     two_lines, one_line = TOKENIZER.encode(" names:\n    x"), TOKENIZER.encode(" names:")
-    impossible, possible = author.judge(kept(), opening, [two_lines, one_line])
+    impossible, possible = own.log_likelihoods(kept(), opening, [two_lines, one_line])
     assert impossible < -50 < possible
 
 
 @pytest.mark.parametrize("begun", ["na", " na", " pri", "é", " xylo"])
 def test_what_is_known_of_a_region_is_kept(begun: str) -> None:
-    opening = replace(OPENING, begun=begun.encode())
-    author = writer()
-    written = author.write(kept(), opening, 30, lambda: False)
+    opening = replace(OPENING, stem=begun.encode())
+    own = encoder()
+    written = own.write(kept(), opening, 30, lambda: False)
     assert b"".join(map(TOKENIZER.token_bytes, written)).startswith(begun.encode())
-    against, for_it = author.judge(kept(), opening, [TOKENIZER.encode("(other"), written[:6]])
+    against, for_it = own.log_likelihoods(kept(), opening, [TOKENIZER.encode("(other"), written[:6]])
     assert against < -50
     assert for_it > against
 
@@ -129,7 +129,7 @@ def test_what_is_known_of_a_region_is_kept(begun: str) -> None:
 def test_writing_can_be_cancelled_at_every_token_and_leaves_the_prompt_as_it_was() -> None:
     prompt, answers = kept(), iter([False, True])
     with pytest.raises(Cancelled):
-        writer().write(prompt, OPENING, 60, lambda: next(answers))
+        encoder().write(prompt, OPENING, 60, lambda: next(answers))
     assert prompt.length == len(PROMPT)
 
 
@@ -139,12 +139,9 @@ def test_network_document_and_corpus_are_compared_as_they_are_mixed(single_line:
     """A guess of one token, judged from the parts of `compare`, has the likelihood that `judge` gives it."""
     opening = replace(OPENING, single_line=single_line)
     text = TOKENIZER.encode(" names")
-    parts = writer().compare(kept(), opening, text)
-    total = sum(
-        numpy.log(sum(s * c for s, c in zip(MIXTURE(part.evidence), part.chances, strict=True)))
-        for part in parts
-    )
-    (judged,) = writer().judge(kept(), replace(opening, begun=begun.encode()), [text])
+    parts = encoder().compare(kept(), opening, text)
+    total = sum(numpy.log(MIXTURE(part.evidence).dot(part.probabilities)) for part in parts)
+    (judged,) = encoder().log_likelihoods(kept(), replace(opening, stem=begun.encode()), [text])
     if begun:
         assert judged > total
     else:

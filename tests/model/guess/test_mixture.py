@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from dgemma_model.errors import ModelError
-from dgemma_model.guess.mixture import FILE, Evidence, Mixture
+from dgemma_model.guess.mixture import Evidence, Mixture
 
 MIXTURE = Mixture((-2.0, 0.0, 1.4, 0.0, -1.0, 1.0), (-1.0, 0.0, -1.5, 3.0, -2.0, 1.0))
 
@@ -22,16 +19,3 @@ def test_the_shares_sum_up_to_one_and_follow_the_evidence() -> None:
 def test_nothing_is_copied_where_nothing_matches_and_nothing_counted_without_counts() -> None:
     assert MIXTURE(Evidence(0, 3, 0.5, 0.0)).copying == 0
     assert Mixture()(Evidence(4, 0, 0.5, 1.0)).counting == 0
-
-
-def test_a_mixture_is_read_as_it_was_written(tmp_path: Path) -> None:
-    assert Mixture.of_checkpoint(tmp_path) == Mixture()
-    (tmp_path / FILE).write_text(MIXTURE.to_json(), "utf-8")
-    assert Mixture.of_checkpoint(tmp_path) == MIXTURE
-
-
-@pytest.mark.parametrize("text", ["[", "{}", '{"copying": 1, "counting": null}'])
-def test_a_damaged_file_is_told_in_one_sentence(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE).write_text(text, "utf-8")
-    with pytest.raises(ModelError, match="cannot be used"):
-        Mixture.of_checkpoint(tmp_path)

@@ -6,7 +6,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgemma_model.layouts.infill import lay_out
 from dgemma_model.layouts.masked import MaskedText
 from dgemma_model.network.prompt_cache import PromptCache
 from dgemma_model.network.runner import Prompt, Runner
@@ -73,7 +72,7 @@ def test_one_more_character_encodes_a_handful_of_tokens() -> None:
     fresh = []
     for count in range(len(typed) + 1):
         masked = MaskedText((prefix + typed[:count], "\n\n\nprint(join_paths('a', 'b'))\n"), ("",))
-        layout = lay_out(masked, [16], own.tokenizer, own.budget, own.borders)
+        layout = own.prompts.lay_out(masked, [16])
         fresh.append(cache.encode(layout.prompt, layout.prompt_positions)[1])
     whole = fresh.pop(0)
     moved = [count for count in fresh if count > 8]

@@ -271,11 +271,11 @@ def test_the_loop_gives_what_it_gives_with_torch() -> None:
 
 
 FILL = """
-from dgemma_model.fill.infiller import FillOptions, Infiller
-from dgemma_model.layouts.masked import MaskedText
+from dgemma_model.fill.infiller import Infiller
+from dgemma_model.protocol import FillRequest
 own = Infiller.load()
-masked = MaskedText(("names = []\\nfor name in ", "\\n    print(name)\\n"), ("",))
-*_, last = own.drafts(masked, FillOptions(), lambda: False)
+request = FillRequest(("names = []\\nfor name in ", "\\n    print(name)\\n"), ("",))
+*_, last = own.drafts(request, lambda: False)
 print(type(own.runner).__name__, str(own.runner.dtype), repr(last.alternatives[0][0].text))
 """
 

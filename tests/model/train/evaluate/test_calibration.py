@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgemma_model.errors import ModelError
-from dgemma_model.fill.confidence import FILE, Curve
+from dgemma_model.fill.confidence import Curve
+from dgemma_model.fill.fitted import Fitted
 from dgemma_model.train.evaluate.calibration import (
     Point,
     bins,
@@ -57,9 +57,10 @@ def test_it_is_straight_between_the_points_and_level_outside() -> None:
     assert [curve(x) for x in (0.0, 0.2, 0.4, 0.6, 1.0)] == pytest.approx([0.1, 0.1, 0.3, 0.5, 0.5])
 
 
-def test_json_keeps_a_curve() -> None:
+def test_a_file_keeps_a_curve(tmp_path: Path) -> None:
     curve = fit(*miscalibrated(500, 2.0, 0))
-    assert Curve.from_json(curve.to_json()) == curve
+    Fitted(confidence=curve).write(tmp_path)
+    assert Fitted.of_checkpoint(tmp_path).confidence == curve
 
 
 def test_bins_are_equal_but_for_equal_confidences() -> None:
@@ -102,20 +103,3 @@ def test_coverage_is_the_most_that_is_precise_enough() -> None:
 
 def test_precision_is_not_believed_of_four_answers() -> None:
     assert coverage([0.9, 0.8, 0.7, 0.6], [True] * 4, 0.6).coverage == 0.0
-
-
-def test_a_checkpoint_without_a_curve_keeps_its_confidence(tmp_path: Path) -> None:
-    curve = Curve.of_checkpoint(tmp_path)
-    assert [curve(x) for x in (0.0, 0.25, 1.0)] == [0.0, 0.25, 1.0]
-
-
-def test_a_curve_is_found_in_a_checkpoints_folder(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text(Curve((0.0, 0.5), (0.1, 0.7)).to_json())
-    assert Curve.of_checkpoint(tmp_path)(0.25) == pytest.approx(0.4)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"confidences": 1, "right": [2]}'])
-def test_a_damaged_curve_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE).write_text(text)
-    with pytest.raises(ModelError, match="cannot be used"):
-        Curve.of_checkpoint(tmp_path)

@@ -10,8 +10,9 @@ import pytest
 
 from dgemma_model.errors import ModelError
 from dgemma_model.fill.confidence import Curve
-from dgemma_model.fill.infiller import Draft, Fill, FillOptions, Infiller
-from dgemma_model.layouts.masked import MaskedText
+from dgemma_model.fill.fitted import FILE, Fitted
+from dgemma_model.fill.infiller import Infiller
+from dgemma_model.protocol import Draft, Fill, FillOptions, FillRequest
 from dgemma_model.train.evaluate import evaluate, plots
 from dgemma_model.train.evaluate.cases import Case, Kind, draw
 from dgemma_model.train.evaluate.evaluate import main, of_cases, of_fills, summarize_calibration
@@ -26,10 +27,8 @@ class Parrot(Infiller):
     def __init__(self, answers: dict[tuple[str, ...], tuple[str, ...]]) -> None:
         self._answers = answers
 
-    def drafts(
-        self, masked: MaskedText, options: FillOptions, cancelled: Callable[[], bool]
-    ) -> Iterator[Draft]:
-        fills = tuple(Fill(text, 0.6, True, ()) for text in self._answers[masked.segments])
+    def drafts(self, request: FillRequest, cancelled: Callable[[], bool]) -> Iterator[Draft]:
+        fills = tuple(Fill(text, 0.6, True, ()) for text in self._answers[request.segments])
         yield Draft(1, False, (), 0, 0, 0.0)
         yield Draft(3, True, (fills,), 0, 0, 0.0)
 
@@ -84,9 +83,11 @@ def test_packages_that_the_curve_was_not_fitted_on_are_measured_by_themselves() 
 def test_the_command_measures_calibrates_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Infiller, "load", lambda *_, **__: infiller())
     monkeypatch.setattr(evaluate, "keep_freed_memory", lambda: None)
-    corpus, out, curve = write(tmp_path), tmp_path / "metrics.json", tmp_path / "curve.json"
+    corpus, out = write(tmp_path), tmp_path / "metrics.json"
     kinds = ["block", "four-regions"]
-    main([*f"--corpus {corpus} --count 2 --out {out} --calibrate {curve} --steps 1 --kinds".split(), *kinds])
+    main(
+        [*f"--corpus {corpus} --count 2 --out {out} --calibrate {tmp_path} --steps 1 --kinds".split(), *kinds]
+    )
     report = json.loads(out.read_text("utf-8"))
     assert list(report) == [Kind.BLOCK, Kind.FOUR_REGIONS, "calibration"]
     assert set(report[Kind.BLOCK]["model"]) == set(report[Kind.BLOCK]["empty"])
@@ -94,7 +95,7 @@ def test_the_command_measures_calibrates_and_writes(tmp_path: Path, monkeypatch:
     assert report[Kind.BLOCK]["precision and coverage"][-1]["coverage"] == 1.0
     assert set(report[Kind.BLOCK]["at 60 % precision"]) == {"threshold", "coverage", "precision"}
     assert report["calibration"]["fitted on"] == ["a"]
-    assert Curve.from_json(curve.read_text("utf-8")).right
+    assert Fitted.of_checkpoint(tmp_path).confidence != Curve()
 
 
 def test_plots_are_refused_before_the_long_part(
@@ -113,8 +114,8 @@ def test_one_case_cannot_be_both_fitted_and_judged(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Infiller, "load", lambda *_, **__: infiller())
     monkeypatch.setattr(evaluate, "keep_freed_memory", lambda: None)
     with pytest.raises(SystemExit, match="needs two packages and two cases"):
-        main(f"--corpus {write(tmp_path)} --count 1 --calibrate {tmp_path / 'curve.json'}".split())
-    assert not (tmp_path / "curve.json").exists()
+        main(f"--corpus {write(tmp_path)} --count 1 --calibrate {tmp_path}".split())
+    assert not (tmp_path / FILE).exists()
 
 
 def test_an_unknown_kind_is_answered_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:

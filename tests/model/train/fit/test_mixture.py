@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from dgemma_model.guess.encoder import Chances, Comparison
-from dgemma_model.guess.mixture import Evidence
+from dgemma_model.guess.encoder import Comparison
+from dgemma_model.guess.mixture import Evidence, Sources
 from dgemma_model.train.fit.mixture import bits, fit
 
 # Three tokens may come; the three sources have these probabilities for each.
-TABLE = [Chances(0.05, 0.8, 0.1), Chances(0.4, 0.0, 0.85), Chances(0.55, 0.2, 0.05)]
+TABLE = [Sources(0.05, 0.8, 0.1), Sources(0.4, 0.0, 0.85), Sources(0.55, 0.2, 0.05)]
 
 
 def drawn(evidence: Evidence, shares: tuple[float, float, float], count: int) -> list[Comparison]:
