@@ -23,7 +23,7 @@ LEXEME = re.compile(r"[^\W\d]\w*|==|!=|<=|>=|//|\*\*|->|[-+*/%@&|^]=|[-+*/%<>=]"
 IMPOSSIBLE = 1e-30
 """Stands for a probability of 0 where its logarithm is taken."""
 
-_MOST_NATS = 15.0  # that count
+_MOST_NATS = 15.0  # of a surprise or a gain; more of them say no more
 
 _BINDS = re.compile(r"(async )?def |class |import |from |@")
 _BOUND_BEFORE = re.compile(r"(^|\b)(as|lambda|for|global|nonlocal)\s+(\w+\s*,\s*)*$")

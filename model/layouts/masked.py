@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dgemma_model.errors import ModelError
 
-_LONGEST_STEM = 40
+_LONGEST_STEM = 40  # characters that are searched
 _STEM = re.compile(  # a word or a run of signs, with the space before it; or a space; but no indentation
     r"(?:(?<=\S) )?(?:\b\w{1,32}|(?<![^\w\s])[^\w\s]{1,8})\Z|(?<=\S) \Z"
 )

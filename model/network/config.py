@@ -12,13 +12,13 @@ from dgemma_model.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """Shape of the text network; names as in transformers' ``DiffusionGemmaTextConfig``.
+    """The shape of the text network; the names are those of transformers' ``DiffusionGemmaTextConfig``.
 
     Attributes:
-        global_layers: for each layer, True where it is a full-attention layer, whose values are its keys (no v_proj).
+        global_layers: True for each full-attention layer; its values are its keys (there is no v_proj).
         rope_theta: base of the rotary frequencies, the same for all layers.
-        context: tokens of prompt and canvas together that the network may see; inside it sliding-window layers
-            see everything, so that the lean network needs no window at all.
+        context: the most tokens of prompt and canvas together; within it sliding-window layers see everything, so
+            that the lean network needs no window.
     """
 
     vocab_size: int
@@ -45,7 +45,7 @@ class NetworkConfig:
         """Read ``config.json``.
 
         Raises:
-            ModelError: unreadable, or a shape that only the stock transformers classes can run.
+            ModelError: the file cannot be read, or only transformers' own classes can run the network.
         """
         try:
             text = json.loads(path.read_text("utf-8"))["text_config"]

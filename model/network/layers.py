@@ -1,15 +1,15 @@
-"""The lean DiffusionGemma network: the weights and the numbers of transformers' classes, in far fewer operations.
+"""The lean DiffusionGemma network: it computes what transformers' classes compute, in far fewer operations.
 
-One set of layers is used in two ways. *Encode*: the prompt, causally; each layer leaves keys and values behind.
-*Decode*: the canvas, bidirectionally, reading the prompt's keys and values. All tensors are float32 unless the
+One set of layers is used in two ways. *Encode* runs the prompt causally; each layer leaves its keys and values behind.
+*Decode* runs the canvas bidirectionally, reading the prompt's keys and values. All tensors are float32 unless the
 caller converts the module. The network knows nothing of tokenizers, regions or noise.
 
-What makes it lean: projections are fused (QKV; gate and up), the scale of every norm that feeds a linear layer is
-multiplied into that layer's weight instead of into the activations, the three norms of a block's input are computed
-once, and each expert runs once over the tokens that chose it.
+This makes it lean: projections are fused (QKV; gate and up); the scale of each norm before a linear layer is multiplied
+into that layer's weight, and not into the activations; the three norms of a block's input are computed once; and each
+expert runs once, over the tokens that chose it.
 
-The architecture is Google's DiffusionGemma as published in transformers (`models/diffusion_gemma`); the tests hold
-this file equal to it.
+The architecture is Google's DiffusionGemma as published in transformers (`models/diffusion_gemma`); the tests compare
+the two.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KeysValues = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Rotary embedding of some positions: cosines and sines, each [batch, tokens, 1, head_dim]."""
+    """The rotary embedding of some positions: cosines and sines, each [batch, tokens, 1, head_dim]."""
 
     cos: Tensor
     sin: Tensor
@@ -40,18 +40,18 @@ class Rotation:
 
 
 def unit_rms(x: Tensor, eps: float) -> Tensor:
-    """``x`` divided by its root mean square over the last dimension."""
+    """Divide ``x`` by its root mean square over the last dimension."""
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
 
 
 def gated(x: Tensor) -> Tensor:
-    """GELU(first half) × second half; GELU's tanh form is written as the sigmoid that it equals: one exp, no tanh."""
+    """Compute GELU(first half) × second half; GELU's tanh form is written as the equal sigmoid, which needs one exp."""
     gate, up = x.chunk(2, -1)
     return gate * torch.sigmoid(1.5957691216057308 * (gate + 0.044715 * gate * gate * gate)) * up
 
 
 class Experts(nn.Module):
-    """Top-k mixture of gated MLPs."""
+    """The experts: gated MLPs, of which a router chooses ``top_k`` for each token."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Experts(nn.Module):
         self.norm = nn.Parameter(torch.ones(hidden))
         self.gate_up = nn.Parameter(torch.empty(experts, 2 * width, hidden))
         self.down = nn.Parameter(torch.empty(experts, hidden, width))
-        self.imbalance: Tensor | None = None  # of the last training batch; the training loss wants it
+        self.imbalance: Tensor | None = None  # of the last training batch; the training loss needs it
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix the experts' outputs for ``x`` [tokens, hidden], which has unit root mean square."""
@@ -80,13 +80,14 @@ class Experts(nn.Module):
         return torch.zeros_like(x).index_add_(0, tokens, mixed)
 
     def assign(self, x: Tensor) -> tuple[Tensor, Tensor, list[int]]:
-        """Let the router choose.
+        """Let the router choose experts.
 
         Args:
             x: [tokens, hidden], with unit root mean square.
 
         Returns:
-            The choices' weights [tokens, top_k], their order by expert [tokens × top_k], each expert's number of them.
+            The choices' weights [tokens, top_k], their order by expert [tokens × top_k], and each expert's number of
+            choices.
         """
         probabilities, weights, chosen = self.route(x)
         counts = torch.bincount(chosen.flatten(), minlength=len(self.router)).tolist()
@@ -95,7 +96,7 @@ class Experts(nn.Module):
         return weights, chosen.flatten().argsort(stable=True), counts
 
     def route(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Probabilities [tokens, experts], and weights and indices of the chosen experts, each [tokens, top_k]."""
+        """Compute probabilities [tokens, experts], and weights and indices of the chosen ones, each [tokens, top_k]."""
         scale = self.router_scale * x.shape[-1] ** -0.5
         probabilities = F.linear(x, self.router * scale).float().softmax(-1)
         weights, chosen = probabilities.topk(self.top_k, -1)
@@ -104,9 +105,9 @@ class Experts(nn.Module):
 
 
 def _imbalance(probabilities: Tensor, counts: list[int]) -> Tensor:
-    """1 when the experts share the tokens evenly, more when they don't (Fedus et al., "Switch Transformers", 2021)."""
-    shares = torch.tensor(counts, dtype=probabilities.dtype, device=probabilities.device) / sum(counts)
-    return len(counts) * (probabilities.mean(0) @ shares)
+    """Measure how unevenly the experts are used; 1 is even (Fedus et al., "Switch Transformers", 2021)."""
+    fractions = torch.tensor(counts, dtype=probabilities.dtype, device=probabilities.device) / sum(counts)
+    return len(counts) * (probabilities.mean(0) @ fractions)
 
 
 class Layer(nn.Module):
@@ -140,7 +141,7 @@ class Layer(nn.Module):
         self.register_buffer("scalar", torch.ones(1))
 
     def project(self, x: Tensor, rotate: Rotation) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of ``x`` [batch, tokens, hidden], each [batch, heads, tokens, head_dim]."""
+        """Compute queries, keys and values of ``x`` [batch, tokens, hidden], each [batch, heads, tokens, head_dim]."""
         projected = F.linear(unit_rms(x, self.eps), self.qkv * self.attention_norm)
         projected = projected.unflatten(-1, (-1, self.head_dim))
         normed = unit_rms(projected, self.eps)
@@ -151,12 +152,12 @@ class Layer(nn.Module):
         return query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
-        """The rest of the layer, given the attention's output [batch, heads, tokens, head_dim]."""
+        """Run the rest of the layer on the attention's output [batch, heads, tokens, head_dim]."""
         x, normed, dense = self.absorb(x, attended)
         return self.combine(x, dense, self.experts(normed.flatten(0, 1)).view_as(x))
 
     def absorb(self, x: Tensor, attended: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The residual stream after attention, its normed copy for the experts, and the dense MLP's output."""
+        """Compute the residual stream after attention, its normed copy for the experts, and the dense MLP's output."""
         attended = F.linear(attended.transpose(1, 2).flatten(2), self.out)
         x = x + unit_rms(attended, self.eps) * self.post_attention_norm
         normed = unit_rms(x, self.eps)
@@ -172,7 +173,7 @@ class Layer(nn.Module):
 
 
 class SelfConditioning(nn.Module):
-    """Adds what the last denoising step believed to the canvas' embeddings (Chen et al., "Analog Bits", 2022)."""
+    """Adds the last denoising step's belief to the canvas' embeddings (Chen et al., "Analog Bits", 2022)."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -183,7 +184,7 @@ class SelfConditioning(nn.Module):
         self.down = nn.Parameter(torch.empty(hidden, width))
 
     def forward(self, embedded: Tensor, belief: Tensor | None) -> Tensor:
-        """Canvas embeddings [batch, slots, hidden] with unit root mean square; ``belief`` has the same shape."""
+        """Condition canvas embeddings [batch, slots, hidden] of unit root mean square; ``belief`` has their shape."""
         if belief is not None:
             signal = gated(F.linear(unit_rms(belief, self.eps), self.gate_up * self.norm))
             embedded = embedded + F.linear(signal, self.down)
@@ -205,12 +206,12 @@ class Network(nn.Module):
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """Token embeddings [batch, tokens, hidden] of ids [batch, tokens]."""
+        """Look up the token embeddings [batch, tokens, hidden] of ids [batch, tokens]."""
         embedded: Tensor = F.embedding(ids, self.embedding) * self.config.hidden_size**0.5
         return embedded
 
     def rotation(self, positions: Tensor) -> Rotation:
-        """The rotary embedding of document positions [batch, tokens]."""
+        """Compute the rotary embedding of document positions [batch, tokens]."""
         angles = (positions.unsqueeze(-1).float() * self.frequencies).repeat(1, 1, 2).unsqueeze(2)
         return Rotation(angles.cos().to(self.embedding.dtype), angles.sin().to(self.embedding.dtype))
 
@@ -224,10 +225,10 @@ class Network(nn.Module):
         """Run the prompt causally in the order of ``ids``.
 
         Args:
-            ids: [batch, tokens]; tokens after ``past`` where that is given.
+            ids: [batch, tokens]; they follow ``past`` if that is given.
             positions: document positions [batch, tokens], in any order.
             past: keys and values of the prompt before ``ids``.
-            mask: booleans [tokens, past + tokens], True where a token may look; None: causally.
+            mask: booleans [tokens, past + tokens], True where a token may look; None for a causal mask.
 
         Returns:
             The last layer's states [batch, tokens, hidden], and every layer's keys and values of the whole prompt.
@@ -247,7 +248,7 @@ class Network(nn.Module):
 
     def decode(
         self,
-        canvas: Tensor,
+        ids: Tensor,
         positions: Tensor,
         prompt: list[KeysValues],
         belief: Tensor | None = None,
@@ -256,16 +257,16 @@ class Network(nn.Module):
         """Run the canvas bidirectionally over itself and the prompt.
 
         Args:
-            canvas: ids [batch, slots].
+            ids: the canvases' tokens [batch, slots].
             positions: document positions [batch, slots].
-            prompt: what `encode` kept; a batch of one is shared by the whole canvas batch.
+            prompt: keys and values from `encode`; a batch of one is shared by the whole batch of canvases.
             belief: soft embeddings of the last step [batch, slots, hidden] (see `believe`), or None in the first.
-            mask: booleans [batch, 1, slots, prompt + slots], True where a slot may look; None: everywhere.
+            mask: booleans [batch, 1, slots, prompt + slots], True where a slot may look; None for everywhere.
 
         Returns:
             The final states [batch, slots, hidden]; `logits` turns them into scores.
         """
-        x: Tensor = self.self_conditioning(self.embed(canvas), belief)
+        x: Tensor = self.self_conditioning(self.embed(ids), belief)
         rotate = self.rotation(positions)
         for layer, kept in zip(self._layers(), prompt, strict=True):
             query, key, value = layer.project(x, rotate)
@@ -274,18 +275,18 @@ class Network(nn.Module):
         return x
 
     def logits(self, states: Tensor) -> Tensor:
-        """Soft-capped scores [..., vocabulary] of final states [..., hidden]."""
+        """Compute soft-capped scores [..., vocabulary] of final states [..., hidden]."""
         weight = self.embedding * (self.norm / self.config.softcap)
         scores: Tensor = F.linear(unit_rms(states, self.config.rms_norm_eps), weight).tanh()
         return scores.mul(self.config.softcap)
 
     def believe(self, probabilities: Tensor) -> Tensor:
-        """Soft embeddings [..., hidden] of probabilities [..., vocabulary]: the next step's self-conditioning."""
+        """Compute soft embeddings [..., hidden] of probabilities [..., vocabulary], to condition the next step."""
         belief: Tensor = probabilities @ self.embedding * self.config.hidden_size**0.5
         return belief
 
     def final(self, states: Tensor) -> Tensor:
-        """Final states [..., hidden], normed and scaled as the output embedding wants them."""
+        """Norm and scale final states [..., hidden] as the output embedding needs them."""
         return unit_rms(states, self.config.rms_norm_eps) * self.norm
 
     def _layers(self) -> list[Layer]:
