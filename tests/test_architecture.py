@@ -45,10 +45,6 @@ PURE = (
 )
 
 MOST_LINES = 450
-TOO_LONG: Mapping[str, str] = {
-    "model/native/forward.h": "is one function body after another, compiled for each kind of processor",
-}
-"""Files that may be longer for now, and why."""
 
 
 def offences(modules: Iterable[Module], forbidden: Sequence[str]) -> dict[str, set[str]]:
@@ -337,8 +333,7 @@ def long_files(folders: Iterable[Path], root: Path = ROOT) -> dict[str, int]:
 
 
 def test_no_file_is_too_long() -> None:
-    long = long_files(ROOT / folder for folder in FOLDERS.values())
-    assert {name: lines for name, lines in long.items() if name not in TOO_LONG} == {}
+    assert long_files(ROOT / folder for folder in FOLDERS.values()) == {}
 
 
 def test_a_long_file_is_found(tmp_path: Path) -> None:
