@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 from dgemma_lsp import __version__
 from dgemma_lsp.cli.exit_status import ExitStatus
 from dgemma_lsp.lsp.greeting import greet
-from dgemma_lsp.settings.layers import Chosen
 from dgemma_lsp.settings.preferences import Preferences
 from dgemma_lsp.settings.settings import Device, Settings
 
@@ -63,9 +62,11 @@ def _engine(settings: Settings, arguments: argparse.Namespace) -> Engine:
 
 
 def _preferences(arguments: argparse.Namespace) -> Preferences:
-    chosen: Chosen = {
-        (name,): value for name in ("model", "device") if (value := getattr(arguments, name)) is not None
-    }
+    chosen: dict[tuple[str, ...], object] = {}
+    if arguments.model is not None:
+        chosen["model",] = arguments.model
+    if arguments.device is not None:
+        chosen["device",] = Device(arguments.device)
     return Preferences(os.environ, chosen)
 
 
@@ -83,9 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="a checkpoint's folder or name (default: the bundled one)")
     parser.add_argument(
         "--device",
-        type=Device,
-        choices=list(Device),
-        metavar="{" + ",".join(device.value for device in Device) + "}",
+        choices=[device.value for device in Device],
         help="where the model runs (default: cpu)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
