@@ -223,7 +223,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "sentence"),
     [
         (["--stido"], "unrecognized arguments: --stido"),
-        (["--device", "gpu"], "argument --device: invalid Device value: 'gpu'"),
+        (["--device", "gpu"], "argument --device: invalid choice: 'gpu'"),
         (["--tcp", "somewhere"], "argument --tcp: 'somewhere' is not of the form HOST:PORT"),
         (["--stdio", "--tcp", ":1"], "argument --tcp: not allowed with argument --stdio"),
     ],
