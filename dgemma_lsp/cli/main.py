@@ -126,7 +126,7 @@ def _examine(arguments: argparse.Namespace) -> int:
 
 def _print_stats(arguments: argparse.Namespace) -> int:
     from dgemma_lsp.cli.stats import report
-    from dgemma_lsp.lsp.journal import state_folder
+    from dgemma_lsp.lsp.state_folder import state_folder
 
     print(report(state_folder(os.environ, Path.home()), arguments.json))
     return ExitStatus.DONE

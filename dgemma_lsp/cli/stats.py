@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from dgemma_lsp.lsp.journal import COUNTERS, Counts, counted, total
+from dgemma_lsp.lsp.counters import COUNTERS, Counts, counted_by_day, total
 
 DAYS = 7
 """How many of the last days are listed one by one."""
@@ -20,7 +20,7 @@ def report(folder: Path, as_json: bool) -> str:
         folder: the folder that holds them.
         as_json: whether to write {"days": {day: counts}, "total": counts} instead of a table.
     """
-    days = counted(folder)
+    days = counted_by_day(folder)
     if as_json:
         return json.dumps(
             {"days": {day: asdict(days[day]) for day in sorted(days)}, "total": asdict(total(days.values()))}

@@ -1,171 +1,105 @@
-"""Edits as code actions: offered from the syntax at once, computed when the user takes one up.
-
-An edit that is being computed survives typing elsewhere: its regions are followed from edit to edit, and only when the
-text under one of them has changed it is dropped, with that reason.
-"""
+"""Code actions: what is offered at a cursor or for a selection. The edit is computed when the user chooses one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Iterable, Iterator
+from enum import Enum
 
-from lsprotocol import types as lsp
+from lsprotocol.types import CodeAction, CodeActionKind, CodeActionParams
 
-from dgemma_lsp.engines.base import EngineError
-from dgemma_lsp.fill.pipeline import Candidate, Gate, Outcome
-from dgemma_lsp.lsp import progress, to_lsp
-from dgemma_lsp.lsp.documents import Snapshot
-from dgemma_lsp.lsp.proofreading import quick_fixes
-from dgemma_lsp.lsp.serving import Server, failure
-from dgemma_lsp.lsp.session import Session, Superseded
-from dgemma_lsp.lsp.status import State, Status, silent
-from dgemma_lsp.lsp.to_lsp import Offer
-from dgemma_lsp.settings.settings import LogLevel, Settings
-from dgemma_lsp.text.masked import MaskedDocument, Region, RegionError
-from dgemma_lsp.text.regions.actions import Action, frames, offered
-from dgemma_lsp.text.regions.frame import Frame, framed
+from dgemma_lsp.lsp import to_lsp
+from dgemma_lsp.lsp.capabilities import AskCapabilities, resolves_edits, shows_disabled_actions
+from dgemma_lsp.lsp.documents import Documents
+from dgemma_lsp.lsp.names import ActionKind
+from dgemma_lsp.lsp.proofreading import Proofreader
+from dgemma_lsp.lsp.rewriting import NO_INSTRUCTIONS
+from dgemma_lsp.lsp.scope import Scope
+from dgemma_lsp.lsp.session_holder import SessionHolder
+from dgemma_lsp.lsp.snapshot import Snapshot
+from dgemma_lsp.lsp.status import silent
+from dgemma_lsp.lsp.teller import Teller
+from dgemma_lsp.settings.preferences import Preferences
+from dgemma_lsp.settings.settings import LogLevel
+from dgemma_lsp.text.masked import Region
+from dgemma_lsp.text.regions.actions import Action, offered
 from dgemma_lsp.text.source_code import SourceCode
-from dgemma_model.protocol import FillOptions
-
-STALE = "The document has changed since the action was offered; select the text and ask again."
-CHANGED = "The document has changed where the edit belongs, so it was dropped; ask again."
-
-NO_INSTRUCTIONS = (
-    "The model that is set up does not follow instructions; it was trained to fill in what is missing."
-)
-
-GENTLE = 0.3
-"""The strength of a gentle rewrite."""
-
-STRENGTHS: Mapping[Action, float] = MappingProxyType(
-    {Action.REWRITE_GENTLY: GENTLE, Action.REWRITE_ANEW: 1.0}
-)
-"""Of rewrites, but for the one whose strength is a setting."""
+from dgemma_model.protocol import Capabilities
 
 
-PROOFREAD = "dgemma.proofread"
-"""The command that reads a document."""
+class Actions:
+    """Offers code actions.
+
+    Args:
+        documents: the open documents.
+        sessions: tells whether the server is turned on.
+        preferences: where the settings come from.
+        scope: which documents the server works in.
+        proofreader: offers the quick fixes of its hints.
+        capabilities: returns what the editor can do.
+        teller: tells why nothing is offered.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        sessions: SessionHolder,
+        preferences: Preferences,
+        scope: Scope,
+        proofreader: Proofreader,
+        capabilities: AskCapabilities,
+        teller: Teller,
+    ) -> None:
+        self._documents = documents
+        self._sessions = sessions
+        self._preferences = preferences
+        self._scope = scope
+        self._proofreader = proofreader
+        self._capabilities = capabilities
+        self._teller = teller
+
+    async def code_actions(self, params: CodeActionParams) -> list[CodeAction]:
+        """Answer ``textDocument/codeAction``."""
+        document, session = self._documents.get(params.text_document.uri), self._sessions.session
+        if document is None or session is None:
+            return []
+        if reason := self._scope.reason_against(document):
+            self._teller.log(LogLevel.DEBUG, f"No code actions: {reason.value}")
+            self._teller.tell(silent(reason))
+            return []
+        selected, only = document.region(params.range), params.context.only
+        actions = []
+        if _wants(only, CodeActionKind.QuickFix):
+            actions += self._proofreader.quick_fixes(document, selected)
+        if _wants(only, CodeActionKind.RefactorRewrite):
+            actions += await self._rewrites(document, selected, session.capabilities)
+        # This one takes long and would be out of place in a menu of rewrites.
+        if only is not None and _wants(only, ActionKind.PROOFREAD):
+            actions.append(to_lsp.proofread_action(document))
+        return actions
+
+    async def _rewrites(self, document: Snapshot, selected: Region, model: Capabilities) -> list[CodeAction]:
+        if not resolves_edits(self._capabilities()):
+            return []
+        code = SourceCode(document.text, document.language, self._preferences.of(document.path).markers)
+        # Much of a long document may have to be parsed.
+        actions = await asyncio.to_thread(offered, code, selected)
+        rewrites = [to_lsp.code_action(document, selected, action) for action in actions]
+        if Action.REWRITE in actions:
+            rewrites += self._instruction(document, selected, model)
+        return rewrites
+
+    def _instruction(self, document: Snapshot, selected: Region, model: Capabilities) -> Iterator[CodeAction]:
+        if model.follows_instructions:
+            yield to_lsp.code_action(document, selected, Action.INSTRUCT)
+        elif shows_disabled_actions(self._capabilities()):
+            yield to_lsp.disabled_action(Action.INSTRUCT, NO_INSTRUCTIONS)
 
 
-async def code_actions(ls: Server, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
-    document = ls.documents.get(params.text_document.uri)
-    if document is None or ls.session is None:
-        return []
-    if unwanted := ls.why_unwanted(document):
-        ls.log(LogLevel.DEBUG, f"No code actions: {unwanted}")
-        ls.tell(silent(unwanted))
-        return []
-    selected, only = document.region(params.range), params.context.only
-    found = []
-    if _wants(only, lsp.CodeActionKind.QuickFix.value):
-        found += quick_fixes(ls, document, selected)
-    if _wants(only, lsp.CodeActionKind.RefactorRewrite.value):
-        found += await _rewrites(ls, document, selected)
-    # It is long and useless in a menu of rewrites.
-    if only is not None and _wants(only, to_lsp.PROOFREADS):
-        found.append(to_lsp.command_action(document, "Proofread this file", PROOFREAD))
-    return found
+def _wants(only: Iterable[CodeActionKind | str] | None, kind: CodeActionKind | ActionKind) -> bool:
+    """Whether the editor wants actions of a kind, or of a kind that contains it."""
+    return only is None or any(f"{kind.value}.".startswith(f"{_name(wanted)}.") for wanted in only)
 
 
-async def _rewrites(ls: Server, document: Snapshot, selected: Region) -> list[lsp.CodeAction]:
-    if not to_lsp.resolves_edits(ls.client_capabilities):
-        return []
-    # Of a long document much may have to be parsed.
-    actions = await asyncio.to_thread(offered, _code(ls, document), selected)
-    found = [to_lsp.code_action(document, selected, action) for action in actions]
-    if Action.REWRITE in actions and to_lsp.shows_disabled(ls.client_capabilities):
-        found.append(to_lsp.disabled_action(Action.INSTRUCT, NO_INSTRUCTIONS))
-    return found
-
-
-def _code(ls: Server, document: Snapshot) -> SourceCode:
-    return SourceCode(document.text, document.language, ls.preferences.of(document.path).markers)
-
-
-def _wants(only: Any, kind: str) -> bool:
-    return only is None or any(f"{kind}.".startswith(f"{getattr(one, 'value', one)}.") for one in only)
-
-
-async def resolve_code_action(ls: Server, action: lsp.CodeAction) -> lsp.CodeAction:
-    document, offer = _taken_up(ls, action)
-    wanted = await asyncio.to_thread(frames, offer.action, _code(ls, document), offer.selected)
-    if not wanted and Offer.from_data(action.data).version != document.version:
-        raise failure(CHANGED)  # when it was offered there was something to be filled
-    best = await _written(ls, document, offer.action, wanted, progress.draft_token(action.data))
-    now, moved = _where_now(ls, document, wanted)
-    action.edit = to_lsp.workspace_edit(
-        now, moved, best.texts, ls.client_capabilities, offer.action.value, f"{best.confidence:.0%} sure"
-    )
-    return action
-
-
-def _taken_up(ls: Server, action: lsp.CodeAction) -> tuple[Snapshot, Offer]:
-    try:
-        offer = Offer.from_data(action.data)
-    except ValueError as error:
-        raise failure(str(error)) from error
-    if offer.action is Action.INSTRUCT:
-        raise failure(NO_INSTRUCTIONS)
-    document = ls.documents.get(offer.uri)
-    selected = ls.documents.moved(offer.uri, offer.version, offer.selected)
-    if document is None or selected is None:
-        raise failure(STALE)
-    if unwanted := ls.why_unwanted(document):
-        raise failure(f"Nothing is done here: {unwanted}.")
-    return document, offer.at(document.version, selected)
-
-
-def _where_now(ls: Server, document: Snapshot, wanted: tuple[Frame, ...]) -> tuple[Snapshot, list[Frame]]:
-    """The newest version of a document, and what is to be filled in it."""
-    now = ls.documents.get(document.uri)
-    moved: list[Frame] = []
-    for frame in wanted:
-        region = ls.documents.moved(document.uri, document.version, frame.region)
-        # A document that was closed and opened again may count its versions anew.
-        if now is None or region is None or _text(now, region) != _text(document, frame.region):
-            raise failure(CHANGED)
-        moved.append(Frame(region, frame.before, frame.after))
-    assert now is not None, "there is at least one region"
-    return now, moved
-
-
-def _text(document: Snapshot, region: Region) -> str:
-    return document.text[region.start : region.end]
-
-
-async def _written(
-    ls: Server, document: Snapshot, action: Action, wanted: tuple[Frame, ...], drafts: progress.Token | None
-) -> Candidate:
-    if ls.session is None:
-        raise failure("The server is turned off by its setting enable.")
-    settings = ls.preferences.of(document.path)
-    text, regions = framed(document.text, wanted)
-    ranges = [document.range(frame.region) for frame in wanted]
-    bar = progress.Bar(ls, f"dgemma: {action.value}", settings.steps, drafts, ranges)
-    try:
-        masked = MaskedDocument(text, regions, document.path, document.language, markers=settings.markers)
-        with ls.filling():
-            outcome = await bar.run(_fill(ls.session, masked, action, settings, document.uri, bar))
-    except RegionError as error:
-        raise failure(str(error)) from error
-    except Superseded as error:
-        raise failure("Another rewrite of this document was asked for.") from error
-    except EngineError as error:
-        ls.tell(Status(State.ERROR, str(error)))
-        raise failure(str(error)) from error
-    if outcome.best is None:
-        ls.tell(silent(outcome.candidates[0].reason))
-        raise failure(f"Nothing better was found. {outcome.candidates[0].reason}")
-    ls.tell(Status(State.READY))
-    return outcome.best
-
-
-async def _fill(
-    session: Session, masked: MaskedDocument, action: Action, settings: Settings, uri: str, bar: progress.Bar
-) -> Outcome:
-    # Only of what the user has selected anything may be worth keeping.
-    strength = settings.rewrite.strength if action is Action.REWRITE else STRENGTHS.get(action, 1.0)
-    options = FillOptions(settings.steps, settings.seed, strength, settings.alternatives)
-    return await session.fill(masked, options, Gate(), f"rewrite {uri}", on_draft=bar.show)
+def _name(kind: CodeActionKind | str) -> str:
+    return str(kind.value) if isinstance(kind, Enum) else kind

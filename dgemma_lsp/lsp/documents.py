@@ -1,154 +1,36 @@
-"""The open documents as the editor knows them, and the only place where its positions become character offsets.
+"""The open documents as the editor knows them.
 
-A document is an immutable snapshot: a request keeps the one it was asked about while the user types on. The text is
-kept here and not by pygls, whose lines also end at form feeds and other characters that end no line in the protocol.
-The last edits of each document are kept too, so that a place in an older snapshot can be found in the newest one.
+A document is an immutable snapshot: a request keeps the one it was asked about while the user types on. The last edits
+of each document are kept too, so that a region of an older snapshot can be found in the newest one.
 
-A cell of a notebook is a document; what stands in the cells before and behind it is known here.
+A cell of a notebook is a document. The cells before and behind it are known here.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from lsprotocol.types import (
-    Position,
-    PositionEncodingKind,
-    Range,
-    TextDocumentContentChangeEvent,
-    TextDocumentContentChangePartial,
-    TextDocumentItem,
-)
-from pygls.uris import to_fs_path
+from lsprotocol.types import PositionEncodingKind, TextDocumentContentChangeEvent, TextDocumentItem
 
+from dgemma_lsp.lsp.snapshot import Snapshot
 from dgemma_lsp.text.edit import Edit
 from dgemma_lsp.text.languages import language_id
-from dgemma_lsp.text.line_breaks import to_lf
-from dgemma_lsp.text.line_starts import LineStarts
 from dgemma_lsp.text.masked import Region
 
 MOST_EDITS = 500
-"""Of each document that are kept: a pending edit that is older than so many keystrokes is given up."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One version of an open document.
-
-    Attributes:
-        uri: as the editor spells it.
-        version: counted by the editor.
-        language: "python", …; None when neither the editor nor the file's name tells.
-        text: with the document's own line endings.
-        encoding: what the editor counts in within a line: bytes, UTF-16 units or characters.
-    """
-
-    uri: str
-    version: int
-    language: str | None
-    text: str
-    encoding: PositionEncodingKind
-
-    @property
-    def path(self) -> str | None:
-        """The file's path, or None when the document is not a file."""
-        return path_of(self.uri)
-
-    def offset(self, position: Position) -> int:
-        """The character offset of a position.
-
-        A position behind the end of its line means the line's end, one behind the last line the document's end, one
-        inside of a character that character's start.
-        """
-        if position.line >= len(self._lines):
-            return len(self.text)
-        start, end = self._lines.start(position.line), self._line_end(position.line)
-        return start + _characters(self.text[start:end], position.character, self.encoding)
-
-    def position(self, offset: int) -> Position:
-        """The position of a character offset, which must not lie between CR and LF."""
-        line = self._lines.at(offset)
-        return Position(line, _units(self.text[self._lines.start(line) : offset], self.encoding))
-
-    def region(self, range_: Range) -> Region:
-        """The characters of a range; its ends may be given in any order."""
-        start, end = sorted((self.offset(range_.start), self.offset(range_.end)))
-        return Region(start, end)
-
-    def range(self, region: Region) -> Range:
-        """The range of a region."""
-        return Range(self.position(region.start), self.position(region.end))
-
-    @property
-    def lf_text(self) -> str:
-        """The text with LF line endings, in the same lines."""
-        return to_lf(self.text)
-
-    def from_lf(self, region: Region) -> Region:
-        """The region of `text` that a region of `lf_text` stands for, which must lie within a line."""
-        line = self.lf_text.count("\n", 0, region.start)
-        column = region.start - (self.lf_text.rfind("\n", 0, region.start) + 1)
-        start = self._lines.start(line) + column
-        return Region(start, start + region.end - region.start)
-
-    def changed(
-        self, version: int, changes: Sequence[TextDocumentContentChangeEvent]
-    ) -> tuple[Snapshot, list[Edit]]:
-        """The next version of the document, and the edits that lead to it: the changes are made one after the other."""
-        after, edits = self, []
-        for change in changes:
-            text, edit = after._after(change)
-            following = replace(after, text=text)
-            after._pass_lines_on(following, edit)
-            after = following
-            edits.append(edit)
-        return after._renamed(version), edits
-
-    def _after(self, change: TextDocumentContentChangeEvent) -> tuple[str, Edit]:
-        if not isinstance(change, TextDocumentContentChangePartial):
-            return change.text, Edit.between(self.text, change.text)
-        region = self.region(change.range)
-        text = "".join((self.text[: region.start], change.text, self.text[region.end :]))
-        return text, Edit(region.start, region.end, len(change.text))
-
-    def _renamed(self, version: int) -> Snapshot:
-        after = replace(self, version=version)
-        self._pass_lines_on(after, Edit(0, 0, 0))
-        return after
-
-    def _pass_lines_on(self, after: Snapshot, edit: Edit) -> None:
-        """Nobody looks at the lines of an older version as often as at those of the newest, which get ours."""
-        if (lines := self.__dict__.pop("_lines", None)) is not None:
-            if after.text is not self.text:
-                lines.follow(edit, after.text)
-            after.__dict__["_lines"] = lines
-
-    def find_lines(self) -> None:
-        """Find where the lines begin now, not at the first key."""
-        len(self._lines)
-
-    @cached_property
-    def _lines(self) -> LineStarts:
-        return LineStarts(self.text)
-
-    def _line_end(self, line: int) -> int:
-        if line + 1 == len(self._lines):
-            return len(self.text)
-        end = self._lines.start(line + 1) - 1
-        return end - 1 if self.text[end - 1 : end + 1] == "\r\n" else end
+"""How many edits of a document are kept. A pending change that is older than so many keystrokes is given up."""
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenDocument:
     """An open document.
 
     Attributes:
-        snapshot: the newest.
-        edits: the last ones, with the version that each of them belongs to.
+        snapshot: the newest one.
+        edits: the last ones, each with the version that it has led to.
     """
 
     snapshot: Snapshot
@@ -159,55 +41,61 @@ class Documents:
     """The open documents, in their newest versions.
 
     Args:
-        encoding: what the editor counts in within a line, as agreed on in ``initialize``.
+        encoding: what the editor counts in within a line, until `agree_on` says otherwise.
     """
 
-    def __init__(self, encoding: PositionEncodingKind) -> None:
+    def __init__(self, encoding: PositionEncodingKind = PositionEncodingKind.Utf16) -> None:
         self._encoding = encoding
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenDocument] = {}
         self._notebooks: dict[str, list[str]] = {}
+
+    def agree_on(self, encoding: PositionEncodingKind) -> None:
+        """Count in what editor and server have agreed on in ``initialize``; no document is open then."""
+        self._encoding = encoding
+        self._open.clear()
+        self._notebooks.clear()
 
     def open(self, item: TextDocumentItem) -> None:
         language = language_id(item.language_id, urlsplit(item.uri).path)
         snapshot = Snapshot(item.uri, item.version, language, item.text, self._encoding)
         snapshot.find_lines()
-        self._open[unquote(item.uri)] = _Open(snapshot)
+        self._open[unquote(item.uri)] = _OpenDocument(snapshot)
 
     def change(self, uri: str, version: int, changes: Sequence[TextDocumentContentChangeEvent]) -> None:
-        """Apply an edit; one of a document that was never opened has nothing to be applied to, and is ignored."""
+        """Make changes. Those of a document that was never opened are ignored."""
         if (document := self._open.get(unquote(uri))) is not None:
             document.snapshot, edits = document.snapshot.changed(version, changes)
             document.edits.extend((version, edit) for edit in edits)
-            # So the last ones are those that were edited last.
+            # The document that was changed last comes last.
             self._open[unquote(uri)] = self._open.pop(unquote(uri))
 
     def close(self, uri: str) -> None:
         self._open.pop(unquote(uri), None)
 
     def get(self, uri: str) -> Snapshot | None:
-        """The newest version of a document, or None when it isn't open."""
-        # The same document may come as file:///c%3A/x.py and file:///c:/x.py, depending on the message.
+        """Return the newest version of a document; None if it is not open."""
+        # Messages may spell the same document file:///c%3A/x.py and file:///c:/x.py.
         document = self._open.get(unquote(uri))
         return None if document is None else document.snapshot
 
     def __iter__(self) -> Iterator[Snapshot]:
-        """The open documents, the last one that was opened or edited first."""
+        """The open documents; those that were opened or changed last come first."""
         return (document.snapshot for document in reversed(list(self._open.values())))
 
     def is_current(self, snapshot: Snapshot) -> bool:
-        """Whether the document is still open and still as it was."""
+        """Whether the document is still open and has not changed."""
         return self.get(snapshot.uri) is snapshot
 
     def moved(self, uri: str, version: int, region: Region) -> Region | None:
-        """Where a region of an older version is in the newest one.
+        """Find a region of an older version in the newest one.
 
         Returns:
-            None when its text was edited, or when the version is not known any more.
+            None if its text was edited, or if the version is no longer known.
         """
         document = self._open.get(unquote(uri))
         if document is None or version > document.snapshot.version:
             return None
-        edits = [edit for made_in, edit in document.edits if made_in > version]
+        edits = [edit for edited_version, edit in document.edits if edited_version > version]
         if len(edits) == MOST_EDITS:
             return None
         moved: Region | None = region
@@ -218,21 +106,21 @@ class Documents:
     # Notebooks
 
     def arrange(self, notebook: str, cells: Iterable[str]) -> None:
-        """Note which cells a notebook has, in their order; none: it was closed."""
+        """Note which cells a notebook has, in order. A notebook without cells is closed."""
         self._notebooks[notebook] = [unquote(uri) for uri in cells]
         if not self._notebooks[notebook]:
             del self._notebooks[notebook]
 
     def cells(self, notebook: str) -> list[str]:
-        """The cells of a notebook, in their order."""
+        """Return the cells of a notebook, in order."""
         return list(self._notebooks.get(notebook, ()))
 
     def notebook(self, uri: str) -> str | None:
-        """The notebook that a document is a cell of."""
+        """Return the notebook that a document is a cell of; None if it is not a cell."""
         return next((name for name, cells in self._notebooks.items() if unquote(uri) in cells), None)
 
     def around(self, uri: str) -> tuple[list[Snapshot], list[Snapshot]]:
-        """The cells before and behind a document that is one, those in its own language."""
+        """Return the cells before and behind a cell that are in the same language."""
         own, notebook = self.get(uri), self.notebook(uri)
         if own is None or notebook is None:
             return [], []
@@ -241,31 +129,5 @@ class Documents:
         return self._alike(cells[:at], own), self._alike(cells[at + 1 :], own)
 
     def _alike(self, cells: Iterable[str], own: Snapshot) -> list[Snapshot]:
-        found = (self.get(uri) for uri in cells)
-        return [one for one in found if one is not None and one.language == own.language]
-
-
-def path_of(uri: str) -> str | None:
-    """The path of a file; None for what is none."""
-    return to_fs_path(uri) if urlsplit(uri).scheme == "file" else None
-
-
-def _units(text: str, encoding: PositionEncodingKind) -> int:
-    """The length of a text in the editor's units."""
-    if encoding is PositionEncodingKind.Utf32 or text.isascii():
-        return len(text)
-    if encoding is PositionEncodingKind.Utf16:
-        return len(text) + sum(character > "\uffff" for character in text)
-    return len(text.encode("utf-8", "surrogatepass"))
-
-
-def _characters(line: str, units: int, encoding: PositionEncodingKind) -> int:
-    """How many whole characters of a line fit into a number of the editor's units."""
-    if encoding is PositionEncodingKind.Utf32 or line.isascii():
-        return min(units, len(line))
-    left = units
-    for index, character in enumerate(line):
-        left -= _units(character, encoding)
-        if left < 0:
-            return index
-    return len(line)
+        open_cells = filter(None, map(self.get, cells))
+        return [cell for cell in open_cells if cell.language == own.language]

@@ -20,19 +20,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dgemma_lsp import __version__
+from dgemma_lsp.lsp.names import SERVER, ActionKind, CommandName
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-NAME = "dgemma-lsp"
-
 CAPABILITIES: Mapping[str, Any] = {
     "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},  # 2: as edits
     "codeActionProvider": {
-        "codeActionKinds": ["quickfix", "refactor.rewrite", "source.proofread"],
+        "codeActionKinds": ["quickfix", "refactor.rewrite", ActionKind.PROOFREAD.value],
         "resolveProvider": True,
     },
-    "executeCommandProvider": {"commands": ["dgemma.accepted", "dgemma.proofread"]},
+    "executeCommandProvider": {"commands": [command.value for command in CommandName]},
     "inlineCompletionProvider": {},
     "workspace": {
         "workspaceFolders": {"supported": True, "changeNotifications": True},
@@ -101,7 +100,7 @@ def _result(params: Message) -> Message:
     capabilities = {"positionEncoding": _position_encoding(able), **CAPABILITIES}
     if isinstance(able.get("notebookDocument"), dict):
         capabilities["notebookDocumentSync"] = NOTEBOOKS
-    return {"capabilities": capabilities, "serverInfo": {"name": NAME, "version": __version__}}
+    return {"capabilities": capabilities, "serverInfo": {"name": SERVER, "version": __version__}}
 
 
 def _position_encoding(capabilities: Message) -> str:

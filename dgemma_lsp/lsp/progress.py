@@ -1,138 +1,123 @@
-"""Bars in the editor for what takes longer than a moment, which the user can stop, and drafts as they come.
-
-An editor that wants to watch the canvas resolve puts a ``partialResultToken`` into the data of the code action that
-it resolves, and gets a ``$/progress`` for each denoising step: {"step", "final", "ranges", "texts", "confidences"}, one
-range and one text for each region, in the order of the edits.
-"""
+"""Progress bars in the editor, for work that takes longer than a moment. The user can stop the work there."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from lsprotocol import types as lsp
+from lsprotocol.types import WorkDoneProgressBegin, WorkDoneProgressEnd, WorkDoneProgressReport
 from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
 
-from dgemma_lsp.lsp.serving import Server, failure
-from dgemma_model.protocol import Draft
+from dgemma_lsp.lsp.capabilities import AskCapabilities, shows_progress
+from dgemma_lsp.lsp.failures import cancellation
 
 ANSWER_SECONDS = 2.0
-"""How long the editor may take to agree to a progress bar before we do without."""
+"""How long the editor may take to agree to a bar before the work goes on without one."""
 
 MOMENT_SECONDS = 0.5
-"""Work that ends earlier gets no bar."""
+"""Work that takes no longer than this gets no bar."""
 
-GIVEN_UP = "It was cancelled."
+STOPPED = "It was cancelled."
 
-Token = str | int
+ProgressToken = str | int
 
 _T = TypeVar("_T")
 
 
-async def begin(ls: Server, title: str, cancellable: bool = False) -> Token | None:
-    """Show a bar; None where the editor has none."""
-    window = ls.client_capabilities.window
-    if not window or not window.work_done_progress:
-        return None
-    token = str(uuid.uuid4())
-    with suppress(TimeoutError, JsonRpcException):
-        await asyncio.wait_for(ls.work_done_progress.create_async(token), ANSWER_SECONDS)
-        ls.work_done_progress.begin(token, lsp.WorkDoneProgressBegin(title, cancellable=cancellable))
-        return token
-    return None
+class Bars:
+    """Makes progress bars.
 
-
-def end(ls: Server, token: Token | None, message: str | None = None) -> None:
-    """Take a bar away."""
-    if token is not None:
-        ls.work_done_progress.end(token, lsp.WorkDoneProgressEnd(message=message))
-        ls.work_done_progress.tokens.pop(token, None)
-
-
-async def unless_stopped(ls: Server, token: Token | None, task: asyncio.Future[Any]) -> None:
-    """Wait for some work, but not longer than until the user stops its bar.
-
-    Raises:
-        JsonRpcException: they have stopped it; the work goes on.
+    Args:
+        editor: the connection to the editor.
+        capabilities: returns what the editor can do.
     """
-    stopped = ls.work_done_progress.tokens.get(token) if token is not None else None
-    if stopped is None:
-        await asyncio.wait({task})
-        return
-    stop = asyncio.wrap_future(stopped)
-    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-    if stop.cancelled() and not task.done():
-        raise failure(GIVEN_UP, lsp.LSPErrorCodes.RequestCancelled.value)
+
+    def __init__(self, editor: LanguageServer, capabilities: AskCapabilities) -> None:
+        self._editor = editor
+        self._capabilities = capabilities
+
+    def bar(self, title: str, steps: int = 1) -> Bar:
+        """Make a bar, which is not shown yet.
+
+        Args:
+            title: what the bar says.
+            steps: how many steps the work takes at the most.
+        """
+        return Bar(self._editor, title, steps, shows_progress(self._capabilities()))
 
 
 class Bar:
-    """A bar for one piece of work.
+    """A progress bar for one piece of work; made by `Bars`."""
 
-    Args:
-        ls: the server.
-        title: of the bar.
-        steps: that the work takes at most.
-        drafts: where the editor wants to have the drafts; None: nowhere.
-        ranges: of the regions that the drafts are for.
-    """
-
-    def __init__(
-        self,
-        ls: Server,
-        title: str,
-        steps: int,
-        drafts: Token | None = None,
-        ranges: Sequence[lsp.Range] = (),
-    ) -> None:
-        self._ls, self._title, self._steps, self._drafts = ls, title, steps, drafts
-        self._ranges = ranges
-        self._token: Token | None = None
+    def __init__(self, editor: LanguageServer, title: str, steps: int, can_be_shown: bool) -> None:
+        self._editor = editor
+        self._title = title
+        self._steps = steps
+        self._can_be_shown = can_be_shown
+        self._token: ProgressToken | None = None
 
     async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """The result of some work; a bar is shown while it goes on, and whoever stops the bar stops the work.
+        """Return the result of some work. If it takes longer than a moment, the bar is shown until it ends.
 
         Raises:
-            JsonRpcException: the user has stopped it.
+            JsonRpcException: the user has stopped the bar, and so the work.
         """
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait({task}, timeout=MOMENT_SECONDS)
             if not task.done():
-                self._token = await begin(self._ls, self._title, cancellable=True)
-                await unless_stopped(self._ls, self._token, task)
+                await self.show()
+                await self.wait(task)
             return await task
         finally:
             task.cancel()
-            end(self._ls, self._token)
-            self._token = None
+            self.end()
 
-    def show(self, draft: Draft) -> None:
-        """Tell of a draft."""
-        if self._drafts is not None:
-            best = draft.alternatives[0]
-            value = {
-                "step": draft.step,
-                "final": draft.final,
-                "ranges": self._ranges,
-                "texts": [fill.text for fill in best],
-                "confidences": [fill.confidence for fill in best],
-            }
-            self._ls.protocol.notify(lsp.PROGRESS, lsp.ProgressParams(self._drafts, value))
-        sure = min(fill.confidence for fill in draft.alternatives[0])
-        self.report(draft.step, f"step {draft.step}, {sure:.0%} sure")
+    async def show(self) -> None:
+        """Show the bar, if the editor has bars."""
+        if not self._can_be_shown:
+            return
+        token = str(uuid.uuid4())
+        with suppress(TimeoutError, JsonRpcException):
+            await asyncio.wait_for(self._editor.work_done_progress.create_async(token), ANSWER_SECONDS)
+            begin = WorkDoneProgressBegin(self._title, cancellable=True)
+            self._editor.work_done_progress.begin(token, begin)
+            self._token = token
 
     def report(self, step: int, message: str) -> None:
-        """Tell how far the work is."""
+        """Show how far the work is."""
         if self._token is not None:
-            share = min(100, 100 * step // self._steps)
-            report = lsp.WorkDoneProgressReport(message=message, percentage=share)
-            self._ls.work_done_progress.report(self._token, report)
+            percentage = min(100, 100 * step // self._steps)
+            report = WorkDoneProgressReport(message=message, percentage=percentage)
+            self._editor.work_done_progress.report(self._token, report)
 
+    async def wait(self, task: asyncio.Future[Any]) -> None:
+        """Wait for some work, but only until the user stops the bar.
 
-def draft_token(data: object) -> Token | None:
-    """Where the editor wants to have drafts; None where it does not."""
-    token = data.get("partialResultToken") if isinstance(data, dict) else None
-    return token if isinstance(token, str | int) and not isinstance(token, bool) else None
+        Raises:
+            JsonRpcException: the user has stopped it; the work goes on.
+        """
+        tokens = self._editor.work_done_progress.tokens
+        if self._token is None or self._token not in tokens:
+            await asyncio.wait({task})
+            return
+        stop = asyncio.wrap_future(tokens[self._token])
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.cancelled() and not task.done():
+            raise cancellation(STOPPED)
+
+    def end(self, message: str | None = None) -> None:
+        """Take the bar away.
+
+        Args:
+            message: what has become of the work.
+        """
+        if self._token is not None:
+            self._editor.work_done_progress.end(self._token, WorkDoneProgressEnd(message=message))
+            # pygls would keep the token for ever.
+            self._editor.work_done_progress.tokens.pop(self._token, None)
+            self._token = None

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from dgemma_lsp.engines.base import Cancelled, Engine, EngineError, FillCancelled
 from dgemma_lsp.fill import pipeline
 from dgemma_lsp.fill.pipeline import Gate, Outcome
 from dgemma_lsp.lsp.status import State, Status
 from dgemma_lsp.text.masked import MaskedDocument
-from dgemma_model.protocol import Draft, EngineInfo, FillOptions, Hint, ProofreadRequest
+from dgemma_model.protocol import Capabilities, Draft, EngineInfo, FillOptions, Hint, ProofreadRequest
 
 PIECE = 8
 """Lines that are proofread before somebody else's request may come between."""
@@ -36,6 +36,21 @@ class Urgency(Enum):
     """Nobody asked for it: it ends when any newer request comes."""
     ASKED = auto()
     """Somebody waits for it: it ends when another one with the same key comes."""
+
+
+class Job(Enum):
+    """What is done with a document."""
+
+    COMPLETION = auto()
+    REWRITE = auto()
+    PROOFREADING = auto()
+
+
+class RequestKey(NamedTuple):
+    """Requests with the same key are versions of the same wish; only the newest of them counts."""
+
+    job: Job
+    uri: str
 
 
 class Superseded(Exception):
@@ -56,6 +71,12 @@ class Session:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fill")
         self._requests: list[_Request] = []
         self._status = Status(State.LOADING)
+        self._capabilities = Capabilities()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model can do; the least that every model can, until it is known which one `load` has loaded."""
+        return self._capabilities
 
     @property
     def status(self) -> Status:
@@ -74,6 +95,7 @@ class Session:
             self._status = Status(State.ERROR, str(error))
             raise
         self._status = Status(State.READY)
+        self._capabilities = info.capabilities
         return info
 
     async def fill(
@@ -81,7 +103,7 @@ class Session:
         document: MaskedDocument,
         options: FillOptions,
         gate: Gate,
-        key: str,
+        key: RequestKey,
         urgency: Urgency = Urgency.ASKED,
         on_draft: Callable[[Draft], None] | None = None,
     ) -> Outcome:
@@ -109,7 +131,7 @@ class Session:
             self._requests.remove(request)
 
     async def proofread(
-        self, page: ProofreadRequest, key: str, on_read: Callable[[int], None] | None = None
+        self, page: ProofreadRequest, key: RequestKey, on_read: Callable[[int], None] | None = None
     ) -> list[Hint]:
         """What may be wrong in a page; cancelling this coroutine stops the reading.
 
@@ -201,7 +223,7 @@ class _Request:
         superseded: done when a newer request takes its place.
     """
 
-    def __init__(self, key: str, urgency: Urgency) -> None:
+    def __init__(self, key: RequestKey, urgency: Urgency) -> None:
         self.key = key
         self.urgency = urgency
         self.stop = threading.Event()

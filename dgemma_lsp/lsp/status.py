@@ -1,6 +1,6 @@
-"""What the server is doing, for an editor that wants to show it, and why a wish gets nothing.
+"""What the server is doing, for an editor that shows it, and why a request gets nothing.
 
-Knows nothing of the protocol but the form of what is sent.
+This module knows nothing about the protocol but the form of what is sent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class State(Enum):
 
 
 class Reason(Enum):
-    """Why a wish gets nothing, besides what text, files and fills can tell."""
+    """Why a request gets nothing, apart from what texts, files and fills can tell."""
 
     NOT_OPEN = "the document is not open"
     NOT_LOADED = "loading the model was stopped"
@@ -34,11 +34,11 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A state, and what there is to say of it.
+    """A state, and what there is to say about it.
 
     Attributes:
-        state: of the server.
-        message: SILENT: the reason; ERROR: what is wrong and what can be done; "" in the other states.
+        state: what the server is doing.
+        message: the reason if SILENT; if ERROR, what is wrong and what can be done about it; otherwise "".
     """
 
     state: State
@@ -53,5 +53,20 @@ class Status:
         return {"state": self.state.value}
 
 
-def silent(reason: str) -> Status:
-    return Status(State.SILENT, reason)
+READY = Status(State.READY)
+LOADING = Status(State.LOADING)
+FILLING = Status(State.FILLING)
+
+
+def silent(reason: Enum | str) -> Status:
+    """Make the status of a request that gets nothing.
+
+    Args:
+        reason: a member of an enum whose values are reasons, or a sentence about a fill.
+    """
+    return Status(State.SILENT, reason if isinstance(reason, str) else str(reason.value))
+
+
+def failed(error: Exception) -> Status:
+    """Make the status after an error whose message says what is wrong."""
+    return Status(State.ERROR, str(error))

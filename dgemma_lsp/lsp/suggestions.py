@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from dgemma_lsp.text.masked import Region
-
 MOST_KEPT = 8
 """Of each document: enough to delete back through the last words."""
 
@@ -95,23 +93,6 @@ class Rest:
     choice: int
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """A hint at what may be wrong.
-
-    Attributes:
-        version: of the document, in which ``region`` is right.
-        region: the word or sign.
-        replacement: what would be likelier there.
-        confidence: 0..1.
-    """
-
-    version: int
-    region: Region
-    replacement: str
-    confidence: float
-
-
 class Suggestions:
     """The last suggestions of each document."""
 
@@ -160,9 +141,6 @@ class Suggestions:
 
     def forget(self, uri: str) -> None:
         self._kept.pop(uri, None)
-
-    def clear(self) -> None:
-        self._kept.clear()
 
 
 def _rests(number: int, suggestion: Suggestion, text: str, cursor: int) -> Iterator[Rest]:

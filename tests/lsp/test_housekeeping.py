@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from dgemma_lsp.lsp.journal import LOG, counted
+from dgemma_lsp.lsp.counters import counted_by_day
+from dgemma_lsp.lsp.log_file import LOG
 from tests.lsp.conftest import StartServer
 from tools.drivers.client import CAPABILITIES, Client, Message, ResponseError, fake, server_command
 from tools.drivers.fake_worker import WorkerLog
@@ -77,9 +78,9 @@ def test_what_is_shown_and_accepted_is_counted_once(
     client.ask("workspace/executeCommand", item["command"])
     client.shut_down()
     if not wanted:
-        assert counted(state(log)) == {}
+        assert counted_by_day(state(log)) == {}
         return
-    (counts,) = counted(state(log)).values()
+    (counts,) = counted_by_day(state(log)).values()
     assert (counts.shown, counts.shown_characters) == (1, 5)
     assert (counts.accepted, counts.accepted_characters) == (1, 5)
     environment = {"XDG_STATE_HOME": str(log.path.parent)}
@@ -101,7 +102,7 @@ def test_what_still_stands_when_the_document_is_closed_is_kept(
     client.ask("workspace/executeCommand", item["command"])
     client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
     client.shut_down()
-    (counts,) = counted(state(log)).values()
+    (counts,) = counted_by_day(state(log)).values()
     assert counts.kept_characters == len("value_of_" + "thing")
 
 

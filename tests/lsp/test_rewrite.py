@@ -190,6 +190,19 @@ def test_a_rewrite_with_an_instruction_is_shown_disabled_with_the_reason(start_s
     refused(client, {"title": "", "data": data}, "does not follow instructions")
 
 
+def test_a_model_that_follows_instructions_is_given_one(start_server: StartServer, log: WorkerLog) -> None:
+    client = start_server("--follows-instructions")
+    client.initialize(able())
+    client.wait_for_message("window/logMessage", "is ready")
+    *_, action = actions(client, client.open(TEXT), A_PLUS_B)
+    assert action["title"] == "Rewrite selection with an instruction…"
+    refused(client, action, "There is no instruction")
+    action["data"]["instruction"] = "max(a, b)"
+    edit = client.ask("codeAction/resolve", action)["edit"]
+    assert edit["documentChanges"][0]["edits"][0]["newText"] == "max(a, b)"
+    assert [request["instruction"] for request in log.entries("fill")] == ["max(a, b)"]
+
+
 def test_an_edit_is_annotated_where_the_editor_shows_that(start_server: StartServer) -> None:
     client = start_server("--text", "value")
     capabilities = able()

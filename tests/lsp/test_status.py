@@ -125,7 +125,7 @@ def test_while_somebody_waits_it_is_filling_whatever_became_of_others(
     log.await_entries("step")
     newer = client.request_completion(uri, 1, 11, asked=True)
     assert client.answer(older)["items"] == []
-    assert client.complete(uri, 1, 7) == [], "inside of a word"
+    assert client.complete(uri, 1, 7) == [], "inside a word"
     assert told(client)[2:] == [FILLING]
     assert client.answer(newer)["items"]
     assert told(client)[2:] == [FILLING, READY]

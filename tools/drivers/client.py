@@ -10,14 +10,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any
 
 from tools.drivers import wire
 from tools.drivers.fake_worker import FAKE_WORKER
 from tools.drivers.wire import Message
-
-INSTRUCTED_SERVER = Path(__file__).with_name("instructed_server.py")
 
 TIMEOUT_SECONDS = 15.0
 
@@ -201,8 +198,8 @@ def server_command(*worker_arguments: str, options: Sequence[str] = ()) -> list[
 
 
 def instructed_server_command() -> list[str]:
-    """Return the command line of a server that follows instructions word for word."""
-    return [sys.executable, str(INSTRUCTED_SERVER), *server_command()[3:]]
+    """Return the command line of a server whose model follows instructions word for word."""
+    return server_command("--follows-instructions")
 
 
 def fake(**answer: Any) -> str:

@@ -24,6 +24,7 @@ from dgemma_model.pipe import Receiver, answer_line
 from dgemma_model.protocol import (
     Answer,
     Cancel,
+    Capabilities,
     Draft,
     EngineInfo,
     Error,
@@ -69,6 +70,9 @@ def arguments() -> argparse.Namespace:
         "--text", default="value", help="the fill; {last}: the word before the region, {n}: its number"
     )
     parser.add_argument("--texts", nargs="+", help="one for each alternative, in place of --text")
+    parser.add_argument(
+        "--follows-instructions", action="store_true", help="an instruction, word by word, is the fill"
+    )
     parser.add_argument("--confidence", type=float, default=0.9, help="of the first alternative")
     parser.add_argument("--steps", type=int, help="taken for each fill; default: what the request allows")
     parser.add_argument("--load-delay", type=float, default=0, help="seconds before it is ready")
@@ -107,7 +111,9 @@ class FakeWorker:
             self.say(Failed(self.args.fail))
             return
         self.log("ready")
-        self.say(Ready(EngineInfo("local", self.args.model or "fake", 1000, self.args.device, "float32")))
+        able = Capabilities(follows_instructions=self.args.follows_instructions)
+        info = EngineInfo("local", self.args.model or "fake", 1000, self.args.device, "float32", able)
+        self.say(Ready(info))
         while True:
             match self.requests.get():
                 case (identifier, FillRequest() as request):
@@ -178,6 +184,8 @@ class FakeWorker:
     def fills(self, request: FillRequest, rank: int) -> tuple[Fill, ...]:
         confidence = self.args.confidence * 0.9**rank
         texts = [self.text(segment, number, rank) for number, segment in enumerate(request.segments[:-1])]
+        if self.args.follows_instructions and request.instruction:
+            texts = [request.instruction for _ in texts]
         return tuple(Fill(text, confidence, True, (Slot(text, confidence, True),)) for text in texts)
 
     def text(self, before: str, number: int, rank: int) -> str:

@@ -50,12 +50,12 @@ def test_an_instruction_is_asked_for_and_sent(open_editor: OpenEditor, saved: Sa
     editor.type("jjV:Dgemma instruct<CR>")
     editor.wait_for_screen("Instruction:")
     keep(editor, "an instruction")
-    editor.type("be right<CR>")
+    editor.type("return right<CR>")
     editor.wait_for_preview()
-    editor.wait_for_screen("be right")
+    editor.wait_for_screen("return right")
     assert saved(editor) == FILE
     editor.type("<CR>")
-    editor.wait(lambda: "    be right" in editor.lines, "the rewritten line")
+    editor.wait(lambda: "    return right" in editor.lines, "the rewritten line")
     editor.type("u")
     assert saved(editor) == FILE
 

@@ -26,8 +26,8 @@ def opened(open_window: OpenWindow, command: list[str], *files: str, **settings:
 
 def test_an_instruction_is_asked_for_and_sent(open_window: OpenWindow) -> None:
     """By a model that does what it is told word by word."""
-    program, script, _, *options = instructed_server_command()
-    window = opened(open_window, [program, script, *options], "vscode/rewrite.py")
+    command = [part for part in instructed_server_command() if part != "--stdio"]
+    window = opened(open_window, command, "vscode/rewrite.py")
     window.select((4, 12), (4, 23))
     window.page.wait_for_timeout(1000)  # until VS Code has asked what can be done here
     window.command("dgemma: Rewrite with Instruction", asks=True)

@@ -15,7 +15,8 @@ from lsprotocol.types import (
     TextDocumentItem,
 )
 
-from dgemma_lsp.lsp.documents import Documents, Snapshot
+from dgemma_lsp.lsp.documents import Documents
+from dgemma_lsp.lsp.snapshot import Snapshot
 from dgemma_lsp.text.edit import Edit
 from dgemma_lsp.text.masked import Region
 

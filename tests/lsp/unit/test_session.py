@@ -12,7 +12,7 @@ import pytest
 
 from dgemma_lsp.engines.base import Cancelled, EngineError, FillCancelled
 from dgemma_lsp.fill.pipeline import Gate, Outcome
-from dgemma_lsp.lsp.session import Session, Superseded, Urgency
+from dgemma_lsp.lsp.session import Job, RequestKey, Session, Superseded, Urgency
 from dgemma_lsp.lsp.status import State, Status
 from dgemma_lsp.text.masked import MaskedDocument
 from dgemma_model.protocol import Draft, EngineInfo, FillOptions, FillRequest
@@ -22,6 +22,9 @@ pytestmark = pytest.mark.timeout(20)
 
 OPTIONS = FillOptions()
 GATE = Gate(0.0, parse=False)
+
+A, B = (RequestKey(Job.COMPLETION, uri) for uri in ("file:///a.py", "file:///b.py"))
+REWRITE = RequestKey(Job.REWRITE, "file:///a.py")
 
 
 @dataclass
@@ -60,7 +63,7 @@ class GatedEngine:
 
 
 def asking(
-    session: Session, text: str = "old«»", key: str = "a", urgency: Urgency = Urgency.AUTOMATIC
+    session: Session, text: str = "old«»", key: RequestKey = A, urgency: Urgency = Urgency.AUTOMATIC
 ) -> asyncio.Task[Outcome]:
     return asyncio.create_task(session.fill(masked(text), OPTIONS, GATE, key, urgency))
 
@@ -85,9 +88,9 @@ def test_a_fill_goes_through_the_pipeline() -> None:
 
     async def test() -> None:
         document: MaskedDocument = masked("y = «»\n")
-        outcome = await session.fill(document, FillOptions(seed=3), Gate(0.3), "a")
+        outcome = await session.fill(document, FillOptions(seed=3), Gate(0.3), A)
         assert text_of(outcome) == "x + 1"
-        rejected = await session.fill(document, FillOptions(), Gate(0.5), "a")
+        rejected = await session.fill(document, FillOptions(), Gate(0.5), A)
         assert rejected.best is None
 
     run(test)
@@ -141,9 +144,9 @@ def test_an_automatic_request_gives_way_to_one_of_another_document() -> None:
     session = Session(engine)
 
     async def test() -> None:
-        older = asking(session, key="a", urgency=Urgency.AUTOMATIC)
+        older = asking(session, key=A, urgency=Urgency.AUTOMATIC)
         await until(lambda: engine.begun)
-        newer = asking(session, "new«»", key="b", urgency=Urgency.AUTOMATIC)
+        newer = asking(session, "new«»", key=B, urgency=Urgency.AUTOMATIC)
         with pytest.raises(Superseded):
             await older
         engine.allowed.add("new")
@@ -158,9 +161,9 @@ def test_what_the_user_asked_for_is_finished_before_an_automatic_request() -> No
     session = Session(engine)
 
     async def test() -> None:
-        asked = asking(session, "asked«»", key="rewrite", urgency=Urgency.ASKED)
+        asked = asking(session, "asked«»", key=REWRITE, urgency=Urgency.ASKED)
         await until(lambda: engine.begun)
-        automatic = asking(session, "automatic«»", key="a")
+        automatic = asking(session, "automatic«»", key=A)
         await asyncio.sleep(0.05)
         assert len(engine.begun) == 1, "two fills ran at once"
         engine.allowed |= {"asked", "automatic"}
@@ -177,9 +180,9 @@ def test_what_is_computed_ahead_ends_when_anything_else_is_wanted() -> None:
 
     async def test() -> None:
         for urgency in (Urgency.AHEAD, Urgency.AUTOMATIC, Urgency.ASKED):
-            ahead = asking(session, key="a", urgency=Urgency.AHEAD)
+            ahead = asking(session, key=A, urgency=Urgency.AHEAD)
             await until(lambda: len(engine.begun) == engine.stopped + 1)
-            newer = asking(session, "new«»", key="b", urgency=urgency)
+            newer = asking(session, "new«»", key=B, urgency=urgency)
             with pytest.raises(Superseded):
                 await ahead
             newer.cancel()
@@ -254,7 +257,7 @@ def test_a_model_that_cannot_be_loaded_is_a_state_with_a_reason() -> None:
         with pytest.raises(EngineError):
             await session.load()
         assert session.status == Status(State.ERROR, "There is no model called 'x'.")
-        await session.fill(masked("«»"), OPTIONS, GATE, "a")
+        await session.fill(masked("«»"), OPTIONS, GATE, A)
         assert session.status == Status(State.READY), "an engine that fills has not failed"
 
     run(test)
@@ -267,9 +270,9 @@ def test_an_engine_that_fails_can_be_asked_again() -> None:
 
     async def test() -> None:
         with pytest.raises(EngineError, match="died"):
-            await session.fill(masked("«»"), OPTIONS, GATE, "a")
+            await session.fill(masked("«»"), OPTIONS, GATE, A)
         engine.fails_at_step = None
-        assert text_of(await session.fill(masked("«»"), OPTIONS, GATE, "a")) == "x"
+        assert text_of(await session.fill(masked("«»"), OPTIONS, GATE, A)) == "x"
 
     run(test)
     session.close()

@@ -7,9 +7,11 @@ from unittest import mock
 import pytest
 from lsprotocol.types import ClientCapabilities, Position, PositionEncodingKind, Range, SelectedCompletionInfo
 
-from dgemma_lsp.lsp.documents import Snapshot
+from dgemma_lsp.lsp.offers import Offer
+from dgemma_lsp.lsp.snapshot import Snapshot
+from dgemma_lsp.lsp.spot import Spot
 from dgemma_lsp.lsp.suggestions import Rest
-from dgemma_lsp.lsp.to_lsp import Offer, Spot, inline_items, workspace_edit
+from dgemma_lsp.lsp.to_lsp import inline_items, workspace_edit
 from dgemma_lsp.text.guarantee import GuaranteeBroken
 from dgemma_lsp.text.masked import MaskedDocument, Region
 from dgemma_lsp.text.regions.actions import Action
