@@ -90,7 +90,7 @@ class Completer:
         if not candidates:
             return silent(outcome.candidates[0].reason)
         texts = dict.fromkeys(text for candidate in candidates for text in candidate.texts)
-        self._teller.log(LogLevel.DEBUG, _summary(outcome), source=f"It says {list(texts)}.")
+        self._teller.log(LogLevel.DEBUG, _summary(outcome), source=f"The texts are {list(texts)}.")
         return Suggestion(wish.text, region.start, tuple(texts), asked)
 
     async def _fill(

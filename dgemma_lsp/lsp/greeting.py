@@ -1,13 +1,13 @@
 """The answer to ``initialize``, given before the server behind it is loaded.
 
-Editors wait for this answer, and importing the server (most of all lsprotocol's types) takes nine tenths of the time
-until then: in one run on a busy machine the answer came after 64 ms with a greeting and after 584 ms without. So
-`greet` reads the first message with nothing but the standard library, and answers it. What it has read is read again
-by the server, whose own answer to it is held back: the server's state is the same as without a greeting, and the
-settings, the editor's process and every error remain its business.
+Editors wait for this answer. Importing the server, most of all lsprotocol's types, takes nine tenths of the time until
+then: in one run on a busy machine the answer came after 64 ms with a greeting and after 584 ms without. So `greet`
+reads the first message with nothing but the standard library, and answers it. The server then reads the same message
+again, and its own answer to it is held back. The server's state is the same as without a greeting, and the server deals
+with the settings, the editor's process and every error.
 
 Only an ordinary ``initialize`` is answered here; anything else is left to the server. A greeting cannot be taken back:
-what the server says when it refuses the request after all is sent as well.
+if the server refuses the request after all, its error is sent as well.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ CAPABILITIES: Mapping[str, Any] = {
         "fileOperations": {},
     },
 }
-"""What `server` announces to every editor, besides the position encoding; a test holds the two equal."""
+"""What the server announces to every editor, apart from the position encoding; a test keeps the two equal."""
 
 NOTEBOOKS: Mapping[str, Any] = {"notebookSelector": [{"notebook": "*"}]}
-"""What it announces besides to editors that have notebooks."""
+"""What it also announces to editors that have notebooks."""
 
 POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 
@@ -54,19 +54,19 @@ def greet(incoming: BinaryIO, outgoing: io.BufferedWriter) -> tuple[BinaryIO, Bi
     """Answer the first message if it is ``initialize``.
 
     Returns:
-        The streams to start the server on, in place of the given ones.
+        The streams to start the server on instead of the given ones.
     """
     read, body = _read_message(incoming)
     request = _initialize_request(body)
     if request is not None:
-        with suppress(OSError):  # an editor that is gone; the server will notice it
+        with suppress(OSError):  # the editor may be gone, which the server will notice
             _send(outgoing, {"jsonrpc": "2.0", "id": request["id"], "result": _result(request["params"])})
             outgoing = _Answered(outgoing.detach(), request["id"])
     return _Resumed(read, incoming), outgoing
 
 
 def _read_message(stream: BinaryIO) -> tuple[bytes, bytes]:
-    """Everything up to the end of the first message, and its body; lines that pygls would skip are skipped."""
+    """Read up to the end of the first message, and return what was read and the body. Other lines are skipped."""
     read, length = bytearray(), 0
     while line := stream.readline():
         read += line
@@ -96,18 +96,18 @@ def _initialize_request(body: bytes) -> Message | None:
 
 
 def _result(params: Message) -> Message:
-    able = params["capabilities"]
-    capabilities = {"positionEncoding": _position_encoding(able), **CAPABILITIES}
-    if isinstance(able.get("notebookDocument"), dict):
+    editor = params["capabilities"]
+    capabilities = {"positionEncoding": _position_encoding(editor), **CAPABILITIES}
+    if isinstance(editor.get("notebookDocument"), dict):
         capabilities["notebookDocumentSync"] = NOTEBOOKS
     return {"capabilities": capabilities, "serverInfo": {"name": SERVER, "version": __version__}}
 
 
 def _position_encoding(capabilities: Message) -> str:
-    """The first one that the editor names and we know; every editor knows UTF-16."""
+    """Return the first encoding that the editor names and the server knows; every editor knows UTF-16."""
     match capabilities:
         case {"general": {"positionEncodings": [*offered]}}:
-            return next((one for one in offered if one in POSITION_ENCODINGS), "utf-16")
+            return next((encoding for encoding in offered if encoding in POSITION_ENCODINGS), "utf-16")
     return "utf-16"
 
 
@@ -118,7 +118,7 @@ def _send(stream: BinaryIO, message: Message) -> None:
 
 
 class _Resumed(io.BytesIO):
-    """What has been read, up to the end of a message, then the rest of the stream."""
+    """What has been read up to the end of a message, followed by the rest of the stream."""
 
     def __init__(self, read: bytes, rest: BinaryIO) -> None:
         super().__init__(read)
@@ -132,7 +132,7 @@ class _Resumed(io.BytesIO):
 
 
 class _Answered(io.BufferedWriter):
-    """Holds back the result of a request that has been answered. pygls writes whole messages."""
+    """Holds back the result of a request that was answered before. pygls writes whole messages."""
 
     def __init__(self, raw: io.RawIOBase, request_id: int | str) -> None:
         super().__init__(raw)

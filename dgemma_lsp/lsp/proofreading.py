@@ -88,7 +88,7 @@ class Proofreader:
             raise failure("The document is not open.")
         if reason := self._scope.reason_against(document):
             self._teller.tell(silent(reason))
-            raise failure(f"Nothing is read here: {reason.value}.")
+            raise failure(f"This document is not proofread: {reason.value}.")
         session = self._sessions.session
         if session is None:
             raise failure(TURNED_OFF)
@@ -123,9 +123,7 @@ class Proofreader:
         try:
             hints = await session.proofread(page, _key(document))
         except (Superseded, EngineError) as error:
-            self._teller.log(
-                LogLevel.DEBUG, "The lines that were saved were not proofread.", source=str(error)
-            )
+            self._teller.log(LogLevel.DEBUG, "The saved lines were not proofread.", source=str(error))
             return
         known |= _texts(page)
         self._hints.put_in_lines(document, [Region(*span) for span in page.spans], _placed(document, hints))

@@ -36,11 +36,9 @@ from dgemma_lsp.text.regions.frame import Frame, framed
 from dgemma_lsp.text.source_code import SourceCode
 from dgemma_model.protocol import Draft, FillOptions
 
-STALE = "The document has changed since the action was offered; select the text and ask again."
-CHANGED = "The document has changed where the edit belongs, so it was dropped; ask again."
-NO_INSTRUCTIONS = (
-    "The model that is set up does not follow instructions; it was trained to fill in what is missing."
-)
+STALE = "The document has changed since the action was offered; select the text and try again."
+CHANGED = "The text that the edit belongs to has changed, so the edit was dropped; try again."
+NO_INSTRUCTIONS = "This model does not follow instructions; it was trained to fill in what is missing."
 
 NO_INSTRUCTION = "There is no instruction; the editor's plugin for dgemma asks for one."
 
@@ -166,7 +164,7 @@ class Rewriter:
         if document is None or selected is None:
             raise failure(STALE)
         if reason := self._scope.reason_against(document):
-            raise failure(f"Nothing is done here: {reason.value}.")
+            raise failure(f"Nothing is changed in this document: {reason.value}.")
         return document, selected
 
     async def _written(self, rewrite: _Rewrite) -> Candidate:
@@ -186,7 +184,7 @@ class Rewriter:
         except RegionError as error:
             raise failure(str(error)) from error
         except Superseded as error:
-            raise failure("Another rewrite of this document was asked for.") from error
+            raise failure("A newer rewrite of this document has been requested.") from error
         except EngineError as error:
             self._teller.tell(failed(error))
             raise failure(str(error)) from error

@@ -1,9 +1,9 @@
-"""One engine for many requests: the newest wins, and the model loads in the background.
+"""One engine for many requests: the newest request wins, and the model loads in the background.
 
 The engine blocks, so it works in a thread of its own, one fill at a time. An `await` here can be given up at any
 moment: the caller is free at once, and the engine stops before its next denoising step.
 
-Knows nothing of the protocol.
+This module knows nothing about the protocol.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from dgemma_lsp.text.masked import MaskedDocument
 from dgemma_model.protocol import Capabilities, Draft, EngineInfo, FillOptions, Hint, ProofreadRequest
 
 PIECE = 8
-"""Lines that are proofread before somebody else's request may come between."""
+"""How many lines are proofread before another request may come between."""
 
 
 class Urgency(Enum):
-    """What a request gives way to."""
+    """What makes a request give way."""
 
     AHEAD = auto()
-    """Perhaps somebody will want it: it ends when any other request comes, and no other ends because of it."""
+    """Somebody may want it later. It ends when any other request comes, and no other request ends because of it."""
     AUTOMATIC = auto()
-    """Nobody asked for it: it ends when any newer request comes."""
+    """Nobody has asked for it. It ends when any newer request comes."""
     ASKED = auto()
-    """Somebody waits for it: it ends when another one with the same key comes."""
+    """Somebody waits for it. It ends only when a newer request with the same key comes."""
 
 
 class Job(Enum):
@@ -47,23 +47,23 @@ class Job(Enum):
 
 
 class RequestKey(NamedTuple):
-    """Requests with the same key are versions of the same wish; only the newest of them counts."""
+    """What a request is about. Of requests with the same key only the newest counts."""
 
     job: Job
     uri: str
 
 
 class Superseded(Exception):
-    """A newer request has taken this one's place."""
+    """A newer request has taken the place of this one, or the session has ended."""
 
 
 class Session:
-    """Fills for one editor.
+    """Fills and proofreads for one editor.
 
     All methods but `close` belong to one event loop.
 
     Args:
-        engine: closed by `close`.
+        engine: what does the work; `close` closes it.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -80,11 +80,11 @@ class Session:
 
     @property
     def status(self) -> Status:
-        """LOADING, READY or ERROR: the model's, as far as is known. A failed engine is tried again by the next fill."""
+        """LOADING, READY or ERROR, as far as is known. The next fill tries an engine again that has failed."""
         return self._status
 
     async def load(self) -> EngineInfo:
-        """Load the model; requests that come meanwhile wait for it.
+        """Load the model. Requests that come in the meantime wait for it.
 
         Raises:
             EngineError: it cannot be loaded.
@@ -113,8 +113,8 @@ class Session:
             document: what to fill.
             options: how to denoise.
             gate: what may be shown.
-            key: requests with the same key are versions of the same wish; only the newest counts.
-            urgency: only ASKED ones do not give way to requests with other keys.
+            key: what the request is about.
+            urgency: what makes it give way.
             on_draft: called in the event loop after each denoising step, as long as the fill is wanted.
 
         Raises:
@@ -133,26 +133,26 @@ class Session:
     async def proofread(
         self, page: ProofreadRequest, key: RequestKey, on_read: Callable[[int], None] | None = None
     ) -> list[Hint]:
-        """What may be wrong in a page; cancelling this coroutine stops the reading.
+        """Return what may be wrong in a page; cancelling this coroutine stops the reading.
 
-        It is read in pieces, so that completions need not wait for the whole.
+        The page is read in pieces, so that completions need not wait for the whole.
 
         Args:
             page: what to read.
-            key: a newer request with the same key ends this one.
+            key: what the request is about.
             on_read: called with the number of spans that have been read.
 
         Raises:
             Superseded: a newer request came, or the session has ended.
             EngineError: the engine failed; it can be asked again.
         """
-        request, found, loop = _Request(key, Urgency.ASKED), list[Hint](), asyncio.get_running_loop()
+        request, hints, loop = _Request(key, Urgency.ASKED), list[Hint](), asyncio.get_running_loop()
         self._make_way(request)
         self._requests.append(request)
         try:
             for first in range(0, len(page.spans), PIECE):
                 piece = replace(page, spans=page.spans[first : first + PIECE])
-                found += await loop.run_in_executor(
+                hints += await loop.run_in_executor(
                     self._thread, _read, self._engine, piece, request.stop.is_set
                 )
                 if on_read is not None:
@@ -162,10 +162,10 @@ class Session:
         finally:
             request.stop.set()
             self._requests.remove(request)
-        return found
+        return hints
 
     def close(self) -> None:
-        """Stop everything and end the engine; from any thread."""
+        """Stop everything and end the engine. Any thread may call this."""
         for request in tuple(self._requests):
             request.stop.set()
         self._engine.close()
@@ -195,7 +195,7 @@ class Session:
         )
         ends: set[asyncio.Future[Any]] = {fill, request.superseded}
         try:
-            # The engine notices that it should stop a little later; nobody has to wait for that.
+            # The engine takes a moment to notice that it should stop. Nobody has to wait for that.
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             fill.add_done_callback(_forget)
@@ -209,14 +209,18 @@ class Session:
         try:
             outcome = fill.result()
         except FillCancelled:
-            raise Superseded from None  # by the end of the session
-        # An engine that could not be loaded at first may have been mended.
+            raise Superseded from None  # the session has ended
+        # An engine that could not be loaded at first may have been repaired.
         self._status = Status(State.READY)
         return outcome
 
 
 class _Request:
-    """A fill that somebody awaits.
+    """A request that somebody awaits.
+
+    Args:
+        key: what the request is about.
+        urgency: what makes it give way.
 
     Attributes:
         stop: read by the engine's thread before every denoising step.
@@ -261,10 +265,10 @@ def _fill(
 def _read(engine: Engine, page: ProofreadRequest, cancelled: Cancelled) -> list[Hint]:
     if cancelled():
         raise FillCancelled
-    return [hint for hints in engine.hints(page, cancelled) for hint in hints]
+    return [hint for line in engine.hints(page, cancelled) for hint in line]
 
 
 def _forget(fill: asyncio.Future[Outcome]) -> None:
-    """Look at the error of a fill that nobody awaits any longer, so that asyncio doesn't complain about it."""
+    """Look at the error of a fill that nobody awaits any longer, so that asyncio does not complain about it."""
     if not fill.cancelled():
         fill.exception()

@@ -25,9 +25,9 @@ class Reason(Enum):
     NOT_OPEN = "the document is not open"
     NOT_LOADED = "loading the model was stopped"
     TURNED_OFF = "the server is turned off"
-    NEWER = "a newer request has come"
+    NEWER = "a newer request came"
     CHANGED = "the document has changed"
-    LANGUAGE = "the setting languages does not name the language of the document"
+    LANGUAGE = "the setting languages does not include the language of the document"
     READ_ONLY = "the document is read-only"
     SELECTION = "something is selected"
 

@@ -57,7 +57,7 @@ def _inline_item(spot: Spot, rest: Rest) -> InlineCompletionItem:
         # Editors hide an item whose text does not begin with what it replaces, but their lists match more freely.
         filter_text=None if text.startswith(replaced) else replaced,
         range=spot.document.range(spot.replaced),
-        command=Command(title="Taken over", command=CommandName.ACCEPTED, arguments=arguments),
+        command=Command(title="Accepted", command=CommandName.ACCEPTED, arguments=arguments),
     )
 
 
@@ -86,7 +86,7 @@ def diagnostic(document: Snapshot, hint: PlacedHint) -> Diagnostic:
     word = hint.region.of(document.text)
     return Diagnostic(
         document.range(hint.region),
-        f"{word} surprises here; {hint.replacement} would be likelier ({hint.confidence:.0%} sure).",
+        f"Unexpected {word}; did you mean {hint.replacement}? ({hint.confidence:.0%} sure)",
         severity=DiagnosticSeverity.Hint,
         source=SECTION,
     )

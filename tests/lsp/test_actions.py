@@ -150,7 +150,7 @@ def test_an_offer_whose_hole_is_gone_is_refused(editor: Editor) -> None:
     (action,) = editor.offers("x = ⟨fill⟩\ny = 1ˇ\n").values()
     hole = {"start": {"line": 0, "character": 4}, "end": {"line": 1, "character": 0}}
     editor.client.change("file:///src/a.py", 2, {"range": hole, "text": "2\n"})
-    refused(editor.client, action, "The document has changed where the edit belongs")
+    refused(editor.client, action, "The text that the edit belongs to has changed")
 
 
 def test_typing_while_the_model_works_drops_the_edit(start_server: StartServer, log: WorkerLog) -> None:
@@ -203,7 +203,7 @@ def test_a_language_is_served_where_the_setting_names_it(
     assert ("Fill all holes in this function" not in offers) is silent
     assert (client.complete("file:///src/a.py", 2, 18, asked=True) == []) is silent
     if silent:
-        client.wait_for_message("window/logMessage", "the setting languages does not name the language")
+        client.wait_for_message("window/logMessage", "the setting languages does not include the language")
 
 
 @pytest.mark.parametrize("language", ["typescriptreact", "plaintext"])

@@ -65,7 +65,7 @@ def test_each_hint_comes_with_a_fix_that_replaces_only_its_word(
         "end": {"line": 0, "character": column + len("wrong_a")},
     }
     assert (first["severity"], first["source"]) == (4, "dgemma")
-    assert first["message"] == "wrong_a surprises here; right_a would be likelier (90% sure)."
+    assert first["message"] == "Unexpected wrong_a; did you mean right_a? (90% sure)"
     (fix,) = fixes(client, uri, second["range"])
     assert (fix["title"], fix["kind"]) == ("Replace with right_b", "quickfix")
     assert fix["diagnostics"] == [second]

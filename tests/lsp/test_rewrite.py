@@ -271,5 +271,5 @@ def test_a_document_that_was_opened_anew_has_no_pending_edit(
     log.await_entries("step")
     client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
     client.open("# something else than it was\n" + TEXT)
-    with pytest.raises(ResponseError, match="The document has changed where the edit belongs"):
+    with pytest.raises(ResponseError, match="The text that the edit belongs to has changed"):
         client.answer(request)

@@ -76,8 +76,8 @@ def test_each_silence_has_a_reason(client: Client, text: str, reason: str) -> No
 @pytest.mark.parametrize(
     ("uri", "language", "reason"),
     [
-        ("file:///src/a.cob", "cobol", "the setting languages does not name the language of the document"),
         ("file:///src/.env", "python", "the setting exclude covers the document"),
+        ("file:///src/a.cob", "cobol", "the setting languages does not include the language of the document"),
     ],
 )
 def test_documents_where_nothing_is_done(client: Client, uri: str, language: str, reason: str) -> None:
