@@ -124,3 +124,39 @@ def test_every_make_command_that_is_named_exists() -> None:
     named = set(re.findall(r"(?:^|`|entry: |step )make ([a-z0-9]+)", text, re.MULTILINE))
     assert named
     assert named <= set(" ".join(phony).split())
+
+
+MAP = re.compile(r"^```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def mapped_paths(page: str) -> list[str]:
+    """The paths in the file tree of a page: names that end in / or hold a dot, indented by their depth."""
+    tree = MAP.search(page)
+    assert tree is not None, "the page has no map"
+    folders: list[str] = []
+    paths: list[str] = []
+    for line in tree[1].splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        names = re.match(r"(?:[\w.*-]+(?:/|\.\w+)(?: +|$))+", line.lstrip())
+        assert names is not None, line
+        for name in names[0].split():
+            paths.append("/".join([*folders[:depth], name.rstrip("/")]))
+            if name.endswith("/"):
+                folders[depth:] = [name.rstrip("/")]
+    return paths
+
+
+def test_the_map_shows_what_there_is() -> None:
+    paths = mapped_paths((ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    assert [path for path in paths if not list(ROOT.glob(path))] == []
+
+
+def test_every_file_of_the_product_is_on_the_map() -> None:
+    paths = mapped_paths((ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "dgemma_lsp").rglob("*.py")}
+    assert {path for path in files if not path.endswith("__init__.py")} - set(paths) == set()
+
+
+def test_a_file_that_is_gone_from_the_map_is_seen() -> None:
+    page = "```text\na/       a folder\n  b.py  c.toml  two files\n  d/\n    e.py\nf/\n```\n"
+    assert mapped_paths(page) == ["a", "a/b.py", "a/c.toml", "a/d", "a/d/e.py", "f"]
