@@ -14,6 +14,13 @@ from typing import NamedTuple
 MOST_ALTERNATIVES = 16
 
 
+class Device(StrEnum):
+    """Where a model runs."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 # Requests
 
 
@@ -237,7 +244,7 @@ class EngineInfo:
         name: of the engine.
         model: of the checkpoint.
         parameters: how many the network has.
-        device: "cpu", "cuda", …
+        device: where it runs, such as "cpu".
         dtype: of the weights.
         capabilities: what it can do.
     """

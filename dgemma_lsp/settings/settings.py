@@ -12,13 +12,7 @@ from enum import Enum
 from typing import Annotated
 
 from dgemma_lsp.settings.value_types import Choice, Flag, Fraction, Globs, Names, Text, Whole
-
-
-class Device(Enum):
-    """Where the model runs."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
+from dgemma_model.protocol import Device
 
 
 class LogLevel(Enum):
