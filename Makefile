@@ -19,7 +19,7 @@ CORPUS ?= .cache/corpus
 MODEL  ?= model/checkpoint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e lint format bench bench-editors bench-peers record recordings settings corpus shards train counts measure lock clean vsix vscode
+.PHONY: grow vocabulary help demo test e2e lint format bench bench-editors bench-peers record recordings settings corpus shards train counts measure lock clean vsix vscode
 
 help:
 	@echo "make demo    set up, then fill two regions of $(DEMO_FILE) and show the diff"
@@ -34,6 +34,7 @@ help:
 	@echo "make recordings  make the animated recordings of both editors"
 	@echo "make counts  count the corpus' n-grams;  make measure  evaluate and calibrate the checkpoint (long)"
 	@echo "make shards  split the corpus into small pieces, to carry it to another machine"
+	@echo "make grow    grow the bundled checkpoint from its source weights;  make vocabulary  choose its tokens (long)"
 	@echo "make train   make the corpus, and train;  make lock  renew requirements.lock;  make clean"
 
 demo: $(READY)
@@ -124,6 +125,16 @@ $(CORPUS)/train.jsonl: $(READY)
 # Each process computes on one core: ARGS="--processes 2" uses two.
 train: $(READY) $(CORPUS)/train.jsonl
 	$(BIN)/python -m dgemma_model.train.run --corpus $(CORPUS)/train.jsonl $(ARGS)
+
+# Grow the bundled checkpoint from its source weights, which are fetched and checked. The bytes are the same every time.
+GROWN ?= .cache/grown
+
+grow: $(READY)
+	$(BIN)/python -m dgemma_model.grow.bundled --cache .cache/weights --out $(GROWN) $(ARGS)
+
+# Choose the tokens that code needs: count them in packages of three registries (long; needs npm and apt-get).
+vocabulary: $(READY)
+	$(BIN)/python -m dgemma_model.grow.choosing --weights .cache/weights --cache .cache/texts $(ARGS)
 
 # Set up once, and again when the dependencies change.
 $(READY): pyproject.toml requirements.lock $(wildcard model/native/*.[ch] model/native/*/*.[ch])

@@ -11,12 +11,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from dgemma_model.errors import ModelError
 from dgemma_model.grow.source import Json
 
-_LIST = Path(__file__).with_name("code_tokens.txt")
+LIST = Path(__file__).with_name("code_tokens.txt")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -27,9 +28,17 @@ def count(tokenizer: Json, texts: Iterable[str]) -> Counter[int]:
     loaded = Tokenizer.from_str(json.dumps(tokenizer | {"normalizer": None, "post_processor": None}))
     loaded.encode_special_tokens = True
     counts: Counter[int] = Counter()
-    for text in texts:
-        counts.update(loaded.encode(text, add_special_tokens=False).ids)
+    for some in _batched(texts, 32):
+        for encoding in loaded.encode_batch_fast(some, add_special_tokens=False):
+            counts.update(encoding.ids)
     return counts
+
+
+def _batched(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Texts in lists of that size; the last is shorter."""
+    waiting = iter(texts)
+    while some := list(islice(waiting, size)):
+        yield some
 
 
 def by_count(counts: Mapping[int, float]) -> list[int]:
@@ -43,7 +52,7 @@ def of_code(tokenizer: Json) -> Iterator[int]:
     Raises:
         ModelError: the list is of another tokenizer.
     """
-    head, *steps = _LIST.read_text("ascii").splitlines()
+    head, *steps = LIST.read_text("ascii").splitlines()
     if head != fingerprint(tokenizer):
         raise ModelError(
             "The list of useful tokens is for Qwen2's tokenizer, and this model has another; "

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -49,8 +50,11 @@ _SIZES = range(200, 200_001)
 """Bytes of a file that is read."""
 
 _LONGEST_LINE = 2000
-_MOST = 600_000
-"""Characters that are read of a language in a package."""
+_MOST = 250_000
+"""Characters that are read of a language in a package: many packages tell more than much of one."""
+
+_FOREIGN = 0.02
+"""The share of characters outside Latin script beyond which a text is not counted: it is not English."""
 
 
 class Registry(Enum):
@@ -60,7 +64,7 @@ class Registry(Enum):
     NPM = "npm"
     PYPI = "pypi"
 
-    def command(self, name: str, version: str) -> list[str]:
+    def command(self, name: str, version: str, file: str) -> list[str]:
         """What fetches the package's source into the working directory."""
         match self:
             case Registry.DEBIAN:
@@ -68,16 +72,8 @@ class Registry(Enum):
             case Registry.NPM:
                 return ["npm", "pack", "--silent", f"{name}@{version}"]
             case Registry.PYPI:
-                pip = [
-                    sys.executable,
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--no-deps",
-                    "--no-binary",
-                    ":all:",
-                ]
+                kind = "--only-binary" if file.endswith(".whl") else "--no-binary"
+                pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", kind, ":all:"]
                 return [*pip, f"{name}=={version}"]
 
 
@@ -103,7 +99,7 @@ class Package:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.file
         if not path.is_file():
-            command = self.registry.command(self.name, self.version)
+            command = self.registry.command(self.name, self.version, self.file)
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
             if not path.is_file():
                 reason = (done.stderr.strip().splitlines() or ["the client said nothing"])[-1]
@@ -133,6 +129,18 @@ def texts(archive: Path) -> Mapping[str, Sequence[str]]:
 
 
 def _files(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the files that may be worth reading."""
+    yield from _zipped(archive) if zipfile.is_zipfile(archive) else _tarred(archive)
+
+
+def _zipped(archive: Path) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(archive) as wheel:
+        for member in wheel.infolist():
+            if member.file_size in _SIZES and not _NOT_WRITTEN.search(member.filename):
+                yield member.filename, wheel.read(member)
+
+
+def _tarred(archive: Path) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(archive) as tar:
         for member in tar:
             if member.isfile() and member.size in _SIZES and not _NOT_WRITTEN.search(member.name):
@@ -154,7 +162,9 @@ def _readable(data: bytes) -> str | None:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return text if max(map(len, text.split("\n"))) <= _LONGEST_LINE else None
+    foreign = sum(character > "\u024f" for character in text)
+    english = foreign <= _FOREIGN * len(text)
+    return text if english and max(map(len, text.split("\n"))) <= _LONGEST_LINE else None
 
 
 def _capped(texts: Iterator[str]) -> Iterator[str]:

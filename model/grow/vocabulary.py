@@ -69,6 +69,10 @@ class Merges:
         """Tokens of one byte, and special ones: no vocabulary does without them."""
         return {i for token, i in self.ids.items() if len(token) == 1} | set(self.special.values())
 
+    def parts(self, token: int) -> tuple[int, ...]:
+        """The two tokens that a token is merged from; none for a byte."""
+        return self._parents.get(token, ())
+
     def missing(self, token: int, kept: set[int]) -> set[int]:
         """The token and all that it is merged from, as far as it is not kept."""
         found: set[int] = set()
@@ -77,7 +81,7 @@ class Merges:
             here = waiting.pop()
             if here not in kept and here not in found:
                 found.add(here)
-                waiting.extend(self._parents.get(here, ()))
+                waiting.extend(self.parts(here))
         return found
 
 
