@@ -99,6 +99,8 @@ class _Network:
 
     def __init__(self, path: Path, fields: _Fields, tensors: Mapping[str, ReaderTensor]) -> None:
         self._path, self._tensors = path, tensors
+        if "token_embd.weight" not in tensors:
+            raise ModelError(f"{path} has no embedding; name the file of a whole language model.")
         tied = "output.weight" not in tensors or self._same_embeddings()
         self.config = _config(path, fields, tensors, tied)
         self._names = {**_OUTSIDE, **layer_names(_IN_LAYER, self.config.layers, "blk.{}.")}
@@ -112,10 +114,13 @@ class _Network:
         if name == "embedding" and self.config.tied:
             return self._read(self._better)
         stored = self._read(self._names[name])
-        part = name.rpartition(".layers.")[2].split(".")[2:3]
-        if self.config.family is Family.LLAMA and part and part[0] in ("query", "key"):
-            heads = self.config.heads if part[0] == "query" else self.config.kv_heads
-            return _unpermute(stored, heads)
+        if self.config.family is not Family.LLAMA:
+            return stored
+        match name.split(".")[2:3]:
+            case ["query"]:
+                return _unpermute(stored, self.config.heads)
+            case ["key"]:
+                return _unpermute(stored, self.config.kv_heads)
         return stored
 
     def has(self, name: str) -> bool:
@@ -178,6 +183,7 @@ def _reader(path: Path) -> GGUFReader:
 def _config(path: Path, fields: _Fields, tensors: Mapping[str, ReaderTensor], tied: bool) -> PlainConfig:
     family = _family(path, fields)
     _refuse_variants(path, fields)
+    _refuse_lone_bias(path, tensors)
     heads, hidden = int(fields.own("attention.head_count")), int(fields.own("embedding_length"))
     head_dim = int(fields.own("attention.key_length", hidden // heads))
     return PlainConfig(
@@ -196,6 +202,11 @@ def _config(path: Path, fields: _Fields, tensors: Mapping[str, ReaderTensor], ti
         out_bias="blk.0.attn_output.bias" in tensors,
         tied=tied,
     )
+
+
+def _refuse_lone_bias(path: Path, tensors: Mapping[str, ReaderTensor]) -> None:
+    if "blk.0.attn_output.bias" in tensors and "blk.0.attn_q.bias" not in tensors:
+        raise ModelError(f"{path} has a bias behind its attention only; such models cannot be grown.")
 
 
 def _family(path: Path, fields: _Fields) -> Family:

@@ -109,7 +109,7 @@ class PlainConfig:
         epsilon: of the RMS norms.
         context: positions that the network was trained for.
         bias: whether queries, keys and values have biases.
-        out_bias: whether the attention's output has one as well.
+        out_bias: whether the attention's output has one as well; never without those.
         tied: whether the embedding also gives the logits; otherwise there is a `head`.
     """
 

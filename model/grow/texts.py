@@ -50,7 +50,7 @@ _SIZES = range(200, 200_001)
 """Bytes of a file that is read."""
 
 _LONGEST_LINE = 2000
-_MOST = 250_000
+_MOST = 120_000
 """Characters that are read of a language in a package: many packages tell more than much of one."""
 
 _FOREIGN = 0.02

@@ -222,6 +222,7 @@ def _split(path: Path, folder: Path) -> None:
         ({"attention.sliding_window": 128}, "sliding window of 128 tokens"),
         ({"rope.dimension_count": 8}, "turns 8 of 16 numbers of a head"),
         ({"rope.scaling.type": "yarn"}, "by the method yarn, which is not known"),
+        ({"blk.0.attn_output.bias": np.ones(96, np.float32)}, "a bias behind its attention only"),
         ({"blk.0.attn_q_norm.weight": np.ones(16, np.float32)}, "holds blk.0.attn_q_norm.weight"),
     ],
 )
