@@ -98,7 +98,7 @@ class Infiller:
             name="local",
             model="bundled" if path.resolve() == BUNDLED.resolve() else path.name,
             parameters=parameter_count(network),
-            device=str(network.embedding.device),
+            device=network.embedding.device.type,
             dtype=str(self.runner.dtype).removeprefix("torch."),
             capabilities=Capabilities(
                 languages=("python",), proofreads=self._fitted.proofreading is not None
