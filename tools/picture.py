@@ -22,7 +22,7 @@ def main() -> None:
     first = text.index("...")
     second = text.index("...", first + 3)
     document = MaskedDocument(text, (Region(first, first + 3), Region(second, second + 3)), language="python")
-    engine = InProcessEngine(None, "cpu")
+    engine = InProcessEngine()
     console = terminal.recorder(width=90)
     console.print(f"$ dgemma-edit {DEMO} --span 36:21:36:24 --span 38:16:38:19\n", style="bold")
     for draft in engine.drafts(FillRequest(document.segments, document.present), lambda: False):
