@@ -98,7 +98,12 @@ class Suspect:
 
 def weigh(facts: Facts, weights: Weights) -> float:
     """Compute the confidence, 0..1, that something is wrong (a logistic regression)."""
-    return 1 / (1 + math.exp(-sum(weights.get(fact, 0.0) * value for fact, value in facts.items())))
+    return 1 / (1 + math.exp(-log_odds(facts, weights)))
+
+
+def log_odds(facts: Facts, weights: Weights) -> float:
+    """Compute the logarithm of the odds that something is wrong."""
+    return sum(weights.get(fact, 0.0) * value for fact, value in facts.items())
 
 
 def weights_from_json(values: Mapping[str, Any]) -> Weights:

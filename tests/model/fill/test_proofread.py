@@ -8,21 +8,13 @@ from collections import Counter
 import pytest
 
 from dgemma_model.errors import Cancelled
-from dgemma_model.fill.facts import Fact, weigh
+from dgemma_model.fill.facts import Fact, Kind, weigh
 from dgemma_model.fill.fitted import Fitted
 from dgemma_model.fill.proofread import Doubt, Page
 from dgemma_model.protocol import ProofreadRequest
-from dgemma_model.train.fit.proofread import (
-    Found,
-    Mistake,
-    Window,
-    fit,
-    measure,
-    quiet_parts,
-    report,
-    spans,
-    window,
-)
+from dgemma_model.train.evaluate.proofreading import measure, report
+from dgemma_model.train.fit.mistakes import Mistake, Window, quiet_parts, spans, window
+from dgemma_model.train.fit.proofread import fit
 from tests.model.tiny import CHECKPOINT, infiller
 
 LINE = "result = compute(first, second, third)\n"
@@ -106,9 +98,11 @@ def windows(count: int = 40) -> list[Window]:
     return [
         Window(
             lines=50,
-            found=[Found(at, "x", facts(rng.uniform(0, 6))) for at in range(5)],
+            doubts=[Doubt(at, at + 1, "x", facts(rng.uniform(0, 6))) for at in range(5)],
             mistakes=[
-                Mistake("name", 100, "right", [Found(100, "right", facts(rng.uniform(7, 12)))], (100, 110))
+                Mistake(
+                    Kind.WORD, 100, "right", [Doubt(100, 105, "right", facts(rng.uniform(7, 12)))], (100, 110)
+                )
             ],
         )
         for _ in range(count)
@@ -129,6 +123,6 @@ def test_mistakes_are_made_in_real_code_one_at_a_time() -> None:
     text = "def add(a, b):\n    if a == b and a:\n        return a + b\n    return b\n\n\n" * 8
     made = window(infiller(), text, random.Random(1))
     assert made is not None
-    assert Counter(one.kind for one in made.mistakes) == {"name": 2, "operator": 2, "keyword": 2}
+    assert Counter(one.kind for one in made.mistakes) == {Kind.WORD: 2, Kind.SIGN: 2, Kind.KEYWORD: 2}
     assert all(text[one.at :].startswith(one.right) for one in made.mistakes)
     assert window(infiller(), "a = '''\n" * 61, random.Random(1)) is None
