@@ -14,13 +14,6 @@ from typing import NamedTuple
 MOST_ALTERNATIVES = 16
 
 
-class Device(StrEnum):
-    """Where a model runs."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
 # Requests
 
 
@@ -244,7 +237,7 @@ class EngineInfo:
         name: of the engine.
         model: of the checkpoint.
         parameters: how many the network has.
-        device: where it runs, such as "cpu".
+        device: "cpu", "cuda", …
         dtype: of the weights.
         capabilities: what it can do.
     """

@@ -22,9 +22,9 @@ from dgemma_lsp.engines.base import Cancelled, Engine, EngineError, FillCancelle
 from dgemma_lsp.fill import pipeline
 from dgemma_lsp.text.guarantee import GuaranteeBroken, apply_fills
 from dgemma_lsp.text.masked import MaskedDocument, RegionError
-from dgemma_model.protocol import Device, Draft, EngineInfo
+from dgemma_model.protocol import Draft, EngineInfo
 
-EngineFactory = Callable[[str | None, Device], Engine]
+EngineFactory = Callable[[str | None, str], Engine]
 """Makes an engine from a model (None for the bundled one) and a device."""
 
 
@@ -93,7 +93,7 @@ def _fill(
         engine.close()
 
 
-def _local_engine(model: str | None, device: Device) -> Engine:
+def _local_engine(model: str | None, device: str) -> Engine:
     from dgemma_lsp.engines.local import InProcessEngine
 
     return InProcessEngine(model, device)

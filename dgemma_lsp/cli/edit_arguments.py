@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from dgemma_lsp import __version__
 from dgemma_lsp.fill.pipeline import Gate
-from dgemma_model.protocol import Device, FillOptions
+from dgemma_model.protocol import FillOptions
 
 STDIN = "-"
 """The FILE that stands for standard input."""
@@ -64,7 +64,7 @@ class Command:
     options: FillOptions
     gate: Gate
     model: str | None
-    device: Device
+    device: str
     output: Output
     write: bool
     live: bool
@@ -89,7 +89,7 @@ def parse(argv: Sequence[str] | None) -> Command:
         gate=_gate(arguments),
         options=_options(arguments),
         model=arguments.model,
-        device=Device(arguments.device),
+        device=arguments.device,
         output=_output(arguments),
         write=arguments.write,
         live=arguments.live,
@@ -207,9 +207,4 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="reject a fill that the model is less sure of than X, 0 to 1 (%(default)s)",
     )
     group.add_argument("--model", metavar="NAME", help="a checkpoint's folder or name (the bundled one)")
-    group.add_argument(
-        "--device",
-        choices=[device.value for device in Device],
-        default=Device.CPU.value,
-        help="where the model runs (%(default)s)",
-    )
+    group.add_argument("--device", default="cpu", help="where the model runs, cpu or cuda (%(default)s)")

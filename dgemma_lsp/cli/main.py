@@ -20,8 +20,7 @@ from dgemma_lsp import __version__
 from dgemma_lsp.cli.exit_status import ExitStatus
 from dgemma_lsp.lsp.greeting import greet
 from dgemma_lsp.settings.preferences import Preferences
-from dgemma_lsp.settings.settings import Settings
-from dgemma_model.protocol import Device
+from dgemma_lsp.settings.settings import Device, Settings
 
 if TYPE_CHECKING:
     from dgemma_lsp.engines.base import Engine
@@ -59,7 +58,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _engine(settings: Settings, arguments: argparse.Namespace) -> Engine:
     from dgemma_lsp.engines.local import LocalEngine  # the answer to initialize must not wait for it
 
-    return LocalEngine(settings.model, settings.device, arguments.worker_command)
+    return LocalEngine(settings.model, settings.device.value, arguments.worker_command)
 
 
 def _preferences(arguments: argparse.Namespace) -> Preferences:

@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dgemma_lsp.text import languages
 from dgemma_lsp.text.line_breaks import LINE_BREAK
 from dgemma_lsp.text.masked import RegionError
 
 MAX_BYTES = 5_000_000
+PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyw"})
 
 _LINE_BREAK = re.compile(LINE_BREAK.pattern.encode())
 # As in PEP 263: the first two lines, the second only when the first says nothing but a comment.
@@ -219,8 +219,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _is_python(name: str) -> bool:
-    known = languages.find(None, name)
-    return known is not None and known.name == "python"
+    return Path(name).suffix.lower() in PYTHON_SUFFIXES
 
 
 def _declared_encoding(body: bytes, name: str) -> str:

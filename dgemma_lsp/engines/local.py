@@ -24,7 +24,7 @@ from dgemma_lsp.engines.worker_process import (
 )
 from dgemma_model.errors import Cancelled as ModelCancelled
 from dgemma_model.errors import ModelError
-from dgemma_model.protocol import Device, Draft, EngineInfo, FillRequest, Hint, Hints, ProofreadRequest
+from dgemma_model.protocol import Draft, EngineInfo, FillRequest, Hint, Hints, ProofreadRequest
 
 if TYPE_CHECKING:
     from dgemma_model.worker import Filler
@@ -40,12 +40,12 @@ class LocalEngine:
 
     Args:
         model: directory or name of a checkpoint; None means the bundled one.
-        device: where it runs.
+        device: "cpu", "cuda", …
         command: started instead of `worker_command`; it speaks the same lines.
     """
 
     def __init__(
-        self, model: str | None = None, device: Device = Device.CPU, command: Sequence[str] | None = None
+        self, model: str | None = None, device: str = "cpu", command: Sequence[str] | None = None
     ) -> None:
         self._command = list(command) if command else worker_command(model, device)
         self._turn = threading.Lock()
@@ -127,10 +127,10 @@ class InProcessEngine:
 
     Args:
         model: directory or name of a checkpoint; None means the bundled one.
-        device: where it runs.
+        device: "cpu", "cuda", …
     """
 
-    def __init__(self, model: str | None = None, device: Device = Device.CPU) -> None:
+    def __init__(self, model: str | None = None, device: str = "cpu") -> None:
         self._model = model
         self._device = device
         self._turn = threading.Lock()

@@ -22,7 +22,6 @@ from dgemma_model.pipe import Sender, read_answer
 from dgemma_model.protocol import (
     Answer,
     Cancel,
-    Device,
     Draft,
     EngineInfo,
     Error,
@@ -55,7 +54,7 @@ _Part = TypeVar("_Part", Draft, Hints)
 """The answers to one kind of request."""
 
 
-def worker_command(model: str | None, device: Device) -> list[str]:
+def worker_command(model: str | None, device: str) -> list[str]:
     """Return the command line of a worker process."""
     # -P: the current folder is the user's project, whose files must not be imported in place of modules.
     command = [sys.executable, "-P", "-m", "dgemma_model.worker", "--device", device]

@@ -12,7 +12,13 @@ from enum import Enum
 from typing import Annotated
 
 from dgemma_lsp.settings.value_types import Choice, Flag, Fraction, Globs, Names, Text, Whole
-from dgemma_model.protocol import Device
+
+
+class Device(Enum):
+    """Where the model runs."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 class LogLevel(Enum):

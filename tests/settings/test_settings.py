@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from dgemma_lsp.settings.layers import Layer, read, read_environment, resolved
 from dgemma_lsp.settings.preferences import Preferences
 from dgemma_lsp.settings.schema import json_schema
-from dgemma_lsp.settings.settings import Automatic, LogLevel, Proofread, Rewrite, Settings
+from dgemma_lsp.settings.settings import Automatic, Device, LogLevel, Proofread, Rewrite, Settings
 from dgemma_lsp.settings.table import Leaf, leaves, plain
-from dgemma_model.protocol import Device
 from tools.settings import WRITERS
 from tools.vscode_settings import WORDS
 
