@@ -14,6 +14,7 @@ OPENERS: Mapping[str, str] = MappingProxyType({closer: opener for opener, closer
 """The opening bracket of each closing one."""
 
 _TOKEN = re.compile(r"""\"{3}|'{3}|\\.|[\"'()\[\]{}\n#]""")
+_LINE_TOKEN = re.compile(r"""\\.|[\"'()\[\]{}]""")
 _COMMENT_END = "\n"
 
 
@@ -35,8 +36,17 @@ class Sign(NamedTuple):
 
 def signs(text: str) -> Iterator[Sign]:
     """Read the brackets and quotes that count. A string with single quotes ends with its line at the latest."""
+    return _read(_TOKEN, text)
+
+
+def line_signs(line: str) -> Iterator[Sign]:
+    """Read those of a line that is still being written: it has no comments, and three quotes are three signs."""
+    return _read(_LINE_TOKEN, line)
+
+
+def _read(token: re.Pattern[str], text: str) -> Iterator[Sign]:
     within = ""  # the sign that ends the string or comment
-    for match in _TOKEN.finditer(text):
+    for match in token.finditer(text):
         sign = match[0]
         if sign == "\n":
             within = within if len(within) == 3 else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from dgemma_model.syntax.brackets import CLOSERS, OPENERS, signs
+from dgemma_model.syntax.brackets import CLOSERS, OPENERS, line_signs, signs
 from dgemma_model.syntax.statements import FARTHEST, last_statement, until_statement
 
 _DOCSTRING = '"""'
@@ -100,7 +100,7 @@ class _Balance:
         """Read a line up to a bracket too many behind its first ``least`` characters."""
         open_: list[int] = []
         quote = ""
-        for sign in signs(line):
+        for sign in line_signs(line):
             if sign.is_quote:
                 quote = "" if quote else sign.text
             elif sign.text in CLOSERS:
