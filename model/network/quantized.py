@@ -32,6 +32,23 @@ Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
+class Experts:
+    """The experts of each layer, which only masked slots reach.
+
+    Attributes:
+        number: of them.
+        chosen: how many a slot takes.
+        width: of one.
+        mask: the token of a masked slot.
+    """
+
+    number: int
+    chosen: int
+    width: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """Sizes of a network.
 
@@ -41,6 +58,7 @@ class Shape:
         inner: width of the MLP.
         heads: of queries; ``kv_heads`` of keys and values.
         epsilon: of all norms.
+        experts: None where the network has none.
     """
 
     vocabulary: int
@@ -51,13 +69,18 @@ class Shape:
     head_dim: int
     inner: int
     epsilon: float
+    experts: Experts | None = None
 
     @staticmethod
-    def read(plain: Mapping[str, Any]) -> Shape:
-        """From what a checkpoint's configuration says of the plain network."""
+    def read(config: Mapping[str, Any], experts: bool) -> Shape:
+        """From a checkpoint's configuration; ``experts``: whether it has their weights."""
+        plain = config["plain"]
         names = ("vocabulary", "hidden", "layers", "heads", "kv_heads", "head_dim")
         sizes = {name: int(plain[name]) for name in names}
-        return Shape(**sizes, inner=int(plain["intermediate"]), epsilon=float(plain["epsilon"]))
+        found = Experts(**plain["experts"], mask=int(config["mask_token_id"])) if experts else None
+        return Shape(
+            **sizes, inner=int(plain["intermediate"]), epsilon=float(plain["epsilon"]), experts=found
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +147,13 @@ class Checkpoint:
         """
         try:
             config = json.loads((folder / "config.json").read_bytes())
-            plain, storage = config["plain"], config["storage"]
+            layout = config["storage"].get("layout")
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{folder} holds no quantised network ({error!r}).") from None
-        if storage.get("layout") != "tiles":
+        if layout != "tiles":
             raise ModelError(f"{folder} was written by an older version; grow it again.")
-        return Checkpoint(Shape.read(plain), MappedTensors(sorted(folder.glob("*.safetensors"))))
+        tensors = MappedTensors(sorted(folder.glob("*.safetensors")))
+        return Checkpoint(Shape.read(config, experts="layers.0.experts.router" in tensors), tensors)
 
     def matrix(self, name: str, rows: int, columns: int) -> Matrix:
         """A matrix by its name.
@@ -157,6 +181,13 @@ class Checkpoint:
             "up": (s.inner, s.hidden),
             "down": (s.hidden, s.inner),
         }
+        if s.experts:
+            inner = s.experts.number * s.experts.width
+            sizes |= {
+                "experts.gate": (inner, s.hidden),
+                "experts.up": (inner, s.hidden),
+                "experts.down": (s.experts.number * s.hidden, s.experts.width),
+            }
         return {name: self.matrix(f"layers.{index}.{name}", *size) for name, size in sizes.items()}
 
     def embedding(self) -> Matrix:

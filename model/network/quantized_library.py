@@ -23,10 +23,8 @@ class CShape(ctypes.Structure):
     """Sizes of a network."""
 
     _fields_ = (
-        *(
-            (name, _NUMBER)
-            for name in ("vocabulary", "hidden", "layers", "heads", "kv_heads", "head_dim", "inner")
-        ),
+        *((name, _NUMBER) for name in ("vocabulary", "hidden", "layers", "heads", "kv_heads", "head_dim")),
+        *((name, _NUMBER) for name in ("inner", "experts", "chosen", "width", "mask")),
         ("eps", ctypes.c_float),
     )
 
@@ -40,15 +38,30 @@ class CMatrix(ctypes.Structure):
     )
 
 
-MATRICES = ("query", "key", "value", "out", "gate", "up", "down")
-VECTORS = ("query.bias", "key.bias", "value.bias", "out.bias", "attention_norm", "mlp_norm")
+MATRICES = (
+    "query",
+    "key",
+    "value",
+    "out",
+    "gate",
+    "up",
+    "down",
+    "experts.gate",
+    "experts.up",
+    "experts.down",
+)
+VECTORS = (
+    *("query.bias", "key.bias", "value.bias", "out.bias", "attention_norm", "mlp_norm"),
+    *("experts.norm", "experts.router"),
+)
+"""A layer's tensors, in the order of their structure; a layer may lack biases and experts."""
 
 
 class CLayer(ctypes.Structure):
     """A layer's matrices, norms and biases."""
 
     _fields_ = (
-        *((name, CMatrix) for name in MATRICES),
+        *((name.replace(".", "_"), CMatrix) for name in MATRICES),
         *((name.replace(".", "_"), _POINTER) for name in VECTORS),
     )
 

@@ -25,12 +25,14 @@ from dgemma_model.network.quantized import (
     GROUP,
     Booleans,
     Checkpoint,
+    Experts,
     Floats,
     Ints,
     Matrix,
     Prompt,
     QuantizedNetwork,
     Ranking,
+    Shape,
 )
 from dgemma_model.network.quantized_library import (
     MATRICES,
@@ -163,10 +165,9 @@ class _Described:
         self._kept: list[NDArray[np.generic]] = []
         self._checkpoint = checkpoint
         s = checkpoint.shape
-        sizes = (s.vocabulary, s.hidden, s.layers, s.heads, s.kv_heads, s.head_dim, s.inner)
         self._layers = (CLayer * s.layers)(*(self._layer(index) for index in range(s.layers)))
         self.network = CNetwork(
-            CShape(*sizes, s.epsilon),
+            described_shape(s),
             self._matrix(checkpoint.embedding()),
             self._matrix(checkpoint.head()),
             self._vector("norm"),
@@ -177,11 +178,13 @@ class _Described:
     def _layer(self, index: int) -> CLayer:
         matrices = self._checkpoint.layer_matrices(index)
         return CLayer(
-            *(self._matrix(matrices[name]) for name in MATRICES),
+            *(self._matrix(matrices.get(name)) for name in MATRICES),
             *(self._vector(f"layers.{index}.{name}") for name in VECTORS),
         )
 
-    def _matrix(self, matrix: Matrix) -> CMatrix:
+    def _matrix(self, matrix: Matrix | None) -> CMatrix:
+        if matrix is None:
+            return CMatrix()
         parts = (matrix.codes, matrix.scales, matrix.minima)
         return CMatrix(*map(self._pointer, parts), matrix.rows, matrix.columns)
 
@@ -192,6 +195,13 @@ class _Described:
         if array is not None:
             self._kept.append(array)
         return _address(array)
+
+
+def described_shape(shape: Shape) -> CShape:
+    """Sizes as the compiled code wants them."""
+    s, experts = shape, shape.experts or Experts(0, 0, 0, -1)
+    sizes = (s.vocabulary, s.hidden, s.layers, s.heads, s.kv_heads, s.head_dim, s.inner)
+    return CShape(*sizes, experts.number, experts.chosen, experts.width, experts.mask, s.epsilon)
 
 
 def _check(tokens: Ints, at: Ints, rows: Ints, sight: NDArray[np.uint8] | None, vocabulary: int) -> None:

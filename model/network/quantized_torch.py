@@ -110,7 +110,7 @@ class QuantizedTorch(QuantizedNetwork):
         x = self._embedding[tokens].float()
         for index in range(self.shape.layers):
             x = x + self._attention(prompt, index, x, turns, mask)
-            x = x + self._mlp(index, x)
+            x = x + self._mlp(index, x) + self._experts(index, x, tokens)
         rows = np.arange(count) if wanted is None else np.asarray(wanted, np.int64)
         return np.asarray(x[torch.tensor(rows)].numpy(), np.float32)
 
@@ -149,6 +149,24 @@ class QuantizedTorch(QuantizedNetwork):
         normed = self._norm(x, f"layers.{index}.mlp_norm")
         gate, up = (self._linear(normed, index, name) for name in ("gate", "up"))
         return self._linear(functional.silu(gate) * up, index, "down")
+
+    def _experts(self, index: int, x: Tensor, tokens: Tensor) -> Tensor:
+        """What the experts add to the states of masked slots."""
+        found, experts = torch.zeros_like(x), self.shape.experts
+        if experts is None:
+            return found
+        masked = tokens == experts.mask
+        normed = self._norm(x[masked], f"layers.{index}.experts.norm")
+        router = torch.tensor(self._checkpoint.vector(f"layers.{index}.experts.router"))
+        shares = (normed @ router.T).softmax(-1)  # [masked, experts]
+        best = shares.topk(experts.chosen)
+        kept = torch.zeros_like(shares).scatter(1, best.indices, best.values)
+        gate, up = (self._linear(normed, index, f"experts.{name}") for name in ("gate", "up"))
+        inner = (functional.silu(gate) * up).unflatten(1, (experts.number, -1))  # [masked, experts, width]
+        down = self._layers[index]["experts.down"].unflatten(0, (experts.number, -1)).float()
+        shared = kept / kept.sum(-1, keepdim=True)
+        found[masked] = torch.einsum("ne,new,ehw->nh", shared, inner, down)
+        return found
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
         weight = self._checkpoint.vector(name)

@@ -33,6 +33,8 @@ INLINE void store_floats(float *to, floats value) { *(loose_floats *)to = value;
 #include "products.h"
 #include "functions.h"
 #include "attention.h"
+#include "units.h"
+#include "experts.h"
 #include "layers.h"
 #include "ranking.h"
 

@@ -1,18 +1,5 @@
 /* A pass through all layers, as one thread sees it: phases of units that it takes, and a meeting behind each. */
 
-/* A layer at work: its index, and which tokens go on behind its keys and values. */
-typedef struct {
-  const Pass *pass;
-  const Layer *layer;
-  const int32_t *which; /* tokens; NULL: all of them */
-  int index, rows;
-} Work;
-
-/* Take units of a phase until none is left. */
-#define EACH_UNIT(unit, desk, count)                                                                               \
-  for (int unit = team_take((desk)->team, (desk)->thread, count); unit < (count);                                  \
-       unit = team_take((desk)->team, (desk)->thread, count))
-
 static void NAME(embed)(const Pass *pass, const Desk *desk) {
   const Model *model = pass->model;
   const Shape *s = &model->shape;
@@ -126,9 +113,7 @@ static void NAME(gate_all)(const Model *model, const Layer *layer, int rows, con
   const Room *room = &model->room;
   float *gates = desk->sums, *ups = desk->sums + (size_t)rows * GROUP;
   EACH_UNIT(group, desk, model->shape.inner / GROUP) {
-    NAME(products)(&layer->gate, group * GROUP / TILE, GROUP / TILE, &room->normed, rows, gates, GROUP);
-    NAME(products)(&layer->up, group * GROUP / TILE, GROUP / TILE, &room->normed, rows, ups, GROUP);
-    for (int i = 0; i < rows * GROUP; i++) gates[i] *= ups[i] / (1.0f + exponential(-gates[i]));
+    NAME(gated)(&layer->gate, &layer->up, group, &room->normed, rows, gates, ups);
     for (int row = 0; row < rows; row++) NAME(round)(gates + row * GROUP, GROUP, &room->inner, row, group * GROUP);
   }
   team_meet(desk->team);
@@ -137,14 +122,19 @@ static void NAME(gate_all)(const Model *model, const Layer *layer, int rows, con
 static void NAME(layer)(const Work *work, const Desk *desk) {
   const Model *model = work->pass->model;
   const Layer *layer = work->layer;
+  int masked = NAME(masked_rows)(work, desk->masked);
   NAME(norm_all)(model, model->room.x, layer->attention_norm, work->pass->tokens, desk);
   NAME(project)(work, desk);
   if (!work->rows) return;
   NAME(attend_all)(work, desk);
   NAME(add_products)(model, &layer->out, layer->out_bias, &model->room.attended, work->rows, work->which, desk);
+  if (masked) NAME(route_all)(work, desk->masked, masked, desk);
   NAME(norm_all)(model, model->room.x, layer->mlp_norm, work->rows, desk);
   NAME(gate_all)(model, layer, work->rows, desk);
   NAME(add_products)(model, &layer->down, NULL, &model->room.inner, work->rows, NULL, desk);
+  if (!masked) return;
+  NAME(gate_experts)(work, masked, desk);
+  NAME(add_experts)(work, desk->masked, masked, desk);
 }
 
 static void NAME(pass)(const Pass *pass, int thread) {

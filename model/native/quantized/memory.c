@@ -41,12 +41,21 @@ static void put_room(Shelf *shelf, Model *model, int tokens) {
   room->inner = put_rounded(shelf, tokens, s->inner);
 }
 
-static void put_desks(Shelf *shelf, Model *model, size_t sums, size_t keys) {
+static void put_expert_room(Shelf *shelf, Model *model, int tokens) {
+  const Shape *s = &model->shape;
+  Room *room = &model->room;
+  room->expert_normed = put_rounded(shelf, tokens, s->hidden);
+  room->shares = put(shelf, (size_t)tokens * s->experts, sizeof *room->shares);
+  for (int expert = 0; expert < s->experts; expert++) room->expert_inner[expert] = put_rounded(shelf, tokens, s->width);
+}
+
+static void put_desks(Shelf *shelf, Model *model, size_t sums, size_t keys, size_t tokens) {
   for (int thread = 0; thread < team_size(model->team); thread++) {
     Desk *desk = &model->desks[thread];
     desk->sums = put(shelf, sums, sizeof(float));
     desk->scores = put(shelf, TALLEST * keys, sizeof(float));
     desk->found = put(shelf, (size_t)TALLEST * model->shape.head_dim, sizeof(float));
+    desk->masked = put(shelf, tokens, sizeof *desk->masked);
   }
 }
 
@@ -54,12 +63,13 @@ static void put_all(Shelf *shelf, Model *model, int tokens, int keys) {
   const Shape *s = &model->shape;
   size_t widest = s->head_dim > 2 * GROUP ? s->head_dim : 2 * GROUP;
   put_room(shelf, model, tokens);
-  put_desks(shelf, model, tokens * widest, padded(keys));
+  if (s->experts) put_expert_room(shelf, model, tokens);
+  put_desks(shelf, model, tokens * widest, padded(keys), tokens);
 }
 
 static void put_ranking(Shelf *shelf, Model *model, int rows) {
   model->room.normed = put_rounded(shelf, rows, model->shape.hidden);
-  put_desks(shelf, model, (size_t)rows * SLICE, 0);
+  put_desks(shelf, model, (size_t)rows * SLICE, 0, 0);
 }
 
 static int provide(Model *model, size_t bytes) {

@@ -14,6 +14,7 @@
 API void quantized_free(Model *model) {
   if (!model) return;
   team_close(model->team);
+  free(model->room.expert_inner);
   free(model->desks);
   free(model->memory);
   free(model);
@@ -27,7 +28,8 @@ API Model *quantized_new(const Network *network, const char *kind, int threads) 
   model->kind = kind_named(kind);
   model->team = team_open(threads);
   model->desks = model->team ? calloc(team_size(model->team), sizeof *model->desks) : NULL;
-  if (!model->kind || !model->desks) {
+  model->room.expert_inner = calloc(model->shape.experts + 1, sizeof *model->room.expert_inner);
+  if (!model->kind || !model->desks || !model->room.expert_inner) {
     quantized_free(model);
     return NULL;
   }

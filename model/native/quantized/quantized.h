@@ -36,12 +36,17 @@ typedef struct {
 
 typedef struct {
   Matrix query, key, value, out, gate, up, down;
+  /* Of all experts, one after the other: [experts × width, hidden], and [experts × hidden, width]. */
+  Matrix expert_gate, expert_up, expert_down;
   const float *query_bias, *key_bias, *value_bias, *out_bias; /* or NULL */
-  const float *attention_norm, *mlp_norm;          /* [hidden] */
+  const float *attention_norm, *mlp_norm;                     /* [hidden] */
+  const float *expert_norm, *router; /* [hidden] and [experts][hidden]; or NULL: the layer has none */
 } Layer;
 
 typedef struct {
   int32_t vocabulary, hidden, layers, heads, kv_heads, head_dim, inner; /* inner: width of the MLP */
+  int32_t experts, chosen, width; /* of a layer, of them for a token, and the width of one */
+  int32_t mask;                   /* the token that reaches them */
   float eps;
 } Shape;
 
@@ -71,6 +76,8 @@ typedef struct {
   float *turns;   /* cosines, then sines [tokens][head_dim] */
   float *queries; /* [kv_heads][rows][heads / kv_heads][head_dim] */
   Rounded normed, attended, inner;
+  Rounded expert_normed, *expert_inner; /* of masked tokens; the latter of each expert */
+  float *shares;                        /* of the experts [masked tokens][experts]; 0: not chosen */
 } Room;
 
 /* Where one thread works. */
@@ -80,6 +87,7 @@ typedef struct {
   float *sums;   /* products of a few tiles with all tokens */
   float *scores; /* of a few queries [8][keys] */
   float *found;  /* their answers [8][head_dim] */
+  int32_t *masked; /* rows whose tokens are masked [tokens] */
 } Desk;
 
 typedef struct {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dgemma_model.network.quantized import GROUP, TILE, Checkpoint, Matrix, Shape
+from dgemma_model.network.quantized import GROUP, TILE, Checkpoint, Experts, Matrix, Shape
 
 Floats = NDArray[np.float32]
 
@@ -84,9 +84,21 @@ def random_tensors(
             if name in biases:
                 maker.vector(f"layers.{index}.{name}.bias", rows, 0)
         maker.matrix(f"layers.{index}.down", s.hidden, s.inner, bits)
+        if s.experts:
+            _add_experts(maker, f"layers.{index}.experts", s.experts)
         maker.vector(f"layers.{index}.attention_norm", s.hidden, 1)
         maker.vector(f"layers.{index}.mlp_norm", s.hidden, 1)
     return maker.tensors
+
+
+def _add_experts(maker: Maker, name: str, experts: Experts) -> None:
+    hidden, inner = maker.shape.hidden, experts.number * experts.width
+    maker.matrix(f"{name}.gate", inner, hidden)
+    maker.matrix(f"{name}.up", inner, hidden)
+    maker.matrix(f"{name}.down", experts.number * hidden, experts.width)
+    maker.vector(f"{name}.norm", hidden, 1)
+    maker.vector(f"{name}.router", experts.number * hidden, 0)
+    maker.tensors[f"{name}.router"].shape = (experts.number, hidden)
 
 
 class Reference:
@@ -109,7 +121,7 @@ class Reference:
         for index in range(checkpoint.shape.layers):
             matrices = checkpoint.layer_matrices(index)
             x = x + self._attention(index, matrices, x, positions, seen)
-            x = x + self._mlp(index, matrices, x)
+            x = x + self._mlp(index, matrices, x) + self._experts(index, matrices, x, ids)
         return np.asarray(x, np.float32)
 
     def scores(self, states: Floats) -> Floats:
@@ -142,6 +154,27 @@ class Reference:
         gate, up = (self._times(normed, matrices[name]) for name in ("gate", "up"))
         return self._times(gate / (1 + np.exp(-gate)) * up, matrices["down"])
 
+    def _experts(
+        self, index: int, matrices: Mapping[str, Matrix], x: Floats, ids: NDArray[np.int32]
+    ) -> Floats:
+        found, experts = np.zeros_like(x), self._checkpoint.shape.experts
+        for row in np.flatnonzero(ids == experts.mask) if experts else ():
+            assert experts is not None
+            name = f"layers.{index}.experts"
+            normed = self._norm(x[row : row + 1], f"{name}.norm")
+            router = self._checkpoint.vector(f"{name}.router")
+            assert router is not None
+            shares = np.exp(normed @ router.T)[0]
+            best = np.argsort(-shares)[: experts.chosen]
+            gate, up = (self._times(normed, matrices[f"experts.{part}"]) for part in ("gate", "up"))
+            inner = gate / (1 + np.exp(-gate)) * up
+            down = matrices["experts.down"].weights()
+            for expert in best:
+                part = inner[:, expert * experts.width : (expert + 1) * experts.width]
+                own = down[expert * x.shape[1] : (expert + 1) * x.shape[1]]
+                found[row] += shares[expert] / shares[best].sum() * (self._maybe(part) @ own.T)[0]
+        return found
+
     def _norm(self, x: Floats, name: str) -> Floats:
         weight = self._checkpoint.vector(name)
         assert weight is not None
@@ -163,7 +196,10 @@ class Reference:
         key = matrix.codes.ctypes.data
         if key not in self._weights:
             self._weights[key] = matrix.weights()
-        return np.asarray((rounded(x) if self._rounded else x) @ self._weights[key].T, np.float32)
+        return np.asarray(self._maybe(x) @ self._weights[key].T, np.float32)
+
+    def _maybe(self, x: Floats) -> Floats:
+        return rounded(x) if self._rounded else x
 
     def _half(self, x: Floats) -> Floats:
         return x.astype(np.float16).astype(np.float32) if self._rounded else x

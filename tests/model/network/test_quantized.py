@@ -22,6 +22,7 @@ from dgemma_model.network import quantized_library
 from dgemma_model.network.open_quantized import open_network
 from dgemma_model.network.quantized import (
     Checkpoint,
+    Experts,
     Matrix,
     QuantizedNetwork,
     Shape,
@@ -260,6 +261,33 @@ def test_positions_may_be_given(make: Make) -> None:
     assert_same(network.run(network.prompt(), ids, positions=at), expected(made(), ids, positions=at))
 
 
+EXPERTS = dataclasses.replace(SHAPE, experts=Experts(number=5, chosen=2, width=64, mask=SHAPE.vocabulary - 1))
+
+
+@every_form
+@pytest.mark.parametrize("masked", [[], [7], [0, 3, 4, 8], list(range(9))], ids=len)
+def test_masked_slots_reach_experts_and_nothing_else_does(make: Make, masked: list[int]) -> None:
+    network, ids, slots = make(made(EXPERTS)), drawn(6), drawn(9, seed=1)
+    slots[masked] = SHAPE.vocabulary - 1
+    prompt = network.prompt()
+    network.extend(prompt, ids)
+    seen = before(15)
+    seen[6:, 6:] = True
+    found = network.run(prompt, slots, seen=np.ones((9, 9), np.bool_))
+    assert_same(found, expected(made(EXPERTS), np.concatenate((ids, slots)), seen)[6:])
+    assert_same(
+        network.run(prompt, slots, seen=np.ones((9, 9), np.bool_), wanted=[3, 4]), found[[3, 4]], 0.001
+    )
+
+
+def test_without_masked_slots_experts_change_nothing() -> None:
+    make = FORMS[(*quantized_library.kinds(), "torch")[0]]
+    with_experts, tensors = make(made(EXPERTS)), random_tensors(EXPERTS)
+    without = make(Checkpoint(SHAPE, tensors))
+    found = [network.run(network.prompt(), drawn(9)) for network in (with_experts, without)]
+    assert np.array_equal(*found)
+
+
 # What is made of states
 
 
@@ -351,6 +379,7 @@ def written(folder: Path, **storage: str) -> Path:
         save_file({name: tensors[name] for name in part}, folder / f"packed-{index}.safetensors")
     sizes = dataclasses.asdict(SHAPE)
     plain = sizes | {"intermediate": sizes["inner"]}
+    plain = {name: value for name, value in plain.items() if name != "experts"}
     config = {"plain": plain, "storage": {"layout": "tiles"} | storage}
     (folder / "config.json").write_text(json.dumps(config))
     return folder

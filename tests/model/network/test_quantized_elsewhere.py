@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dgemma_model.network.quantized import Checkpoint, Matrix, Shape
+from dgemma_model.network.quantized import Checkpoint, Experts, Matrix, Shape
 from dgemma_model.network.quantized_library import MATRICES, VECTORS, kinds
+from dgemma_model.network.quantized_runner import described_shape
 from tests.model.network.quantized_reference import Floats, Reference, random_tensors
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +27,17 @@ SOURCES = ROOT / "model" / "native" / "quantized"
 EMULATED = Path(__file__).parent / "emulated"
 FLAGS = ("-std=gnu11", "-O1", "-fno-math-errno", "-ffinite-math-only", "-Wno-psabi", "-static")
 
-SHAPE = Shape(vocabulary=277, hidden=96, layers=1, heads=6, kv_heads=2, head_dim=32, inner=160, epsilon=1e-6)
+SHAPE = Shape(
+    vocabulary=277,
+    hidden=96,
+    layers=1,
+    heads=6,
+    kv_heads=2,
+    head_dim=32,
+    inner=160,
+    epsilon=1e-6,
+    experts=Experts(number=3, chosen=2, width=32, mask=276),
+)
 TOKENS = 27
 BEST = 3
 
@@ -78,19 +89,20 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[Machine, Path]:
 
 def job(checkpoint: Checkpoint, ids: NDArray[np.int32]) -> bytes:
     s = checkpoint.shape
-    sizes = (s.vocabulary, s.hidden, s.layers, s.heads, s.kv_heads, s.head_dim, s.inner)
-    parts = [np.array(sizes, np.int32).tobytes() + np.float32(s.epsilon).tobytes()]
+    parts = [bytes(described_shape(s))]
     parts += [*_matrix(checkpoint.embedding()), *_matrix(checkpoint.head())]
     parts += [_vector(checkpoint, "norm"), checkpoint.frequencies.tobytes()]
     for index in range(s.layers):
         matrices = checkpoint.layer_matrices(index)
-        parts += [part for name in MATRICES for part in _matrix(matrices[name])]
+        parts += [part for name in MATRICES for part in _matrix(matrices.get(name))]
         parts += [_vector(checkpoint, f"layers.{index}.{name}") for name in VECTORS]
     parts.append(ids.tobytes())
     return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
 
 
-def _matrix(matrix: Matrix) -> Sequence[bytes]:
+def _matrix(matrix: Matrix | None) -> Sequence[bytes]:
+    if matrix is None:
+        return (b"",)
     minima = b"" if matrix.minima is None else matrix.minima.tobytes()
     sizes = np.array((matrix.rows, matrix.columns), np.int32)
     return sizes.tobytes(), matrix.codes.tobytes(), matrix.scales.tobytes(), minima
@@ -134,6 +146,7 @@ def test_other_processors_compute_the_same(
         pytest.skip(f"not installed: {machine.missing}")
     checkpoint = Checkpoint(SHAPE, random_tensors(SHAPE, bits=bits))
     ids = np.random.default_rng(0).integers(0, SHAPE.vocabulary, TOKENS, np.int32)
+    ids[[3, 20, 21]] = SHAPE.vocabulary - 1
     result = ran(machine, programs[machine], kind, checkpoint, ids)
     numbers = np.frombuffer(result, np.float32)
     states, scores, best, likelihood, asked = np.split(

@@ -28,6 +28,7 @@ static void *take(FILE *job, int64_t *size) {
 
 static Matrix take_matrix(FILE *job) {
   const int32_t *sizes = take(job, NULL);
+  if (!sizes) return (Matrix){0};
   Matrix matrix = {take(job, NULL), NULL, NULL, sizes[0], sizes[1]};
   matrix.scales = take(job, NULL);
   matrix.minima = take(job, NULL);
@@ -36,9 +37,11 @@ static Matrix take_matrix(FILE *job) {
 
 static Layer take_layer(FILE *job) {
   Layer layer;
-  Matrix *matrices[] = {&layer.query, &layer.key, &layer.value, &layer.out, &layer.gate, &layer.up, &layer.down};
+  Matrix *matrices[] = {&layer.query, &layer.key, &layer.value, &layer.out, &layer.gate, &layer.up, &layer.down,
+                        &layer.expert_gate, &layer.expert_up, &layer.expert_down};
   const float **vectors[] = {&layer.query_bias, &layer.key_bias,       &layer.value_bias,
-                             &layer.out_bias,   &layer.attention_norm, &layer.mlp_norm};
+                             &layer.out_bias,   &layer.attention_norm, &layer.mlp_norm,
+                             &layer.expert_norm, &layer.router};
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) *matrices[i] = take_matrix(job);
   for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) *vectors[i] = take(job, NULL);
   return layer;
