@@ -160,7 +160,7 @@ def test_typing_while_the_model_works_drops_the_edit(start_server: StartServer, 
     request = client.request("codeAction/resolve", action)
     log.await_entries("step")
     client.change("file:///src/a.py", 2, {"text": "all is new\n"})
-    with pytest.raises(ResponseError, match="The document has changed"):
+    with pytest.raises(ResponseError, match="The text that the edit belongs to has changed"):
         client.answer(request)
 
 

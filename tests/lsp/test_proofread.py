@@ -128,7 +128,11 @@ def test_saving_reads_what_has_changed_where_the_user_wants_it(
     assert len(diagnostics(client)) == 2
     type_at(client, uri, 2, 2, 5, " + wrong_c")
     client.notify("textDocument/didSave", saved)
-    assert [one["message"].split()[1] for one in diagnostics(client, 2)] == ["wrong_a;", "wrong_b;", "wrong_c;"]
+    assert [one["message"].split()[1] for one in diagnostics(client, 2)] == [
+        "wrong_a;",
+        "wrong_b;",
+        "wrong_c;",
+    ]
     lines = [[sent["text"][a:b] for a, b in sent["spans"]] for sent in log.entries("proofread")]
     assert len(lines) == 2, "the setting was off at first"
     assert lines[1] == ["y = 2 + wrong_c"]

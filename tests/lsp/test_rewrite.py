@@ -113,7 +113,7 @@ def test_typing_while_the_model_works_drops_the_edit(start_server: StartServer, 
     request = client.request("codeAction/resolve", actions(client, uri, A_PLUS_B)[0])
     log.await_entries("step")
     client.change(uri, 2, {"text": "all is new\n"})
-    with pytest.raises(ResponseError, match="The document has changed"):
+    with pytest.raises(ResponseError, match="The text that the edit belongs to has changed"):
         client.answer(request)
 
 
@@ -243,9 +243,15 @@ def test_typing_elsewhere_moves_a_pending_edit(
     assert applied(now, change["edits"][0], encoding) == now.replace("a + b", "value")
 
 
-@pytest.mark.parametrize("when", ["offered", "computed"])
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        pytest.param("offered", "The document has changed since the action was offered", id="offered"),
+        pytest.param("computed", "The text that the edit belongs to has changed", id="computed"),
+    ],
+)
 def test_typing_under_a_pending_edit_drops_it_with_the_reason(
-    start_server: StartServer, log: WorkerLog, when: str
+    start_server: StartServer, log: WorkerLog, when: str, reason: str
 ) -> None:
     client = start_server("--step-delay", "0.1", "--steps", "3")
     client.initialize()
@@ -257,7 +263,7 @@ def test_typing_under_a_pending_edit_drops_it_with_the_reason(
     client.change(uri, 2, {"range": selection((0, 15), (0, 15)), "text": "!"})
     if when == "offered":
         request = client.request("codeAction/resolve", action)
-    with pytest.raises(ResponseError, match="The document has changed"):
+    with pytest.raises(ResponseError, match=reason):
         client.answer(request)
 
 

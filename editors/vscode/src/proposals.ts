@@ -68,7 +68,7 @@ export class Proposal implements Disposable {
     const action = await client.sendRequest(CodeActionResolveRequest.type, offer as CodeAction, token);
     // The server follows what is typed while it computes, but its answer may have crossed a change.
     if (document.version !== (versionOf(action.edit) ?? version)) {
-      throw new Error('The document has changed meanwhile; ask again.');
+      throw new Error('The document has changed in the meantime; try again.');
     }
     return new Proposal(offer.title, document, changesOf(client, action.edit, document));
   }

@@ -161,7 +161,7 @@ def test_a_change_before_the_answer_drops_it(open_editor: OpenEditor, saved: Sav
     editor.command("Dgemma holes")
     editor.wait_for_screen("dgemma: writing")
     editor.type("x")
-    editor.wait_for_screen("The document has changed")
+    editor.wait_for_screen("The text that the edit belongs to has changed")
     assert saved(editor) == b'def f():\n    ..\n# fake: {"step_delay": 0.3}\n'
 
 

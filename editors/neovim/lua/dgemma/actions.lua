@@ -158,7 +158,7 @@ end
 local function show(work, action)
   local edits, fits = edits_of(action.edit or {}, work.buf)
   if not fits then
-    finish(work, 'the text has changed meanwhile; ask again')
+    finish(work, 'the text has changed in the meantime; try again')
   elseif #edits == 0 then
     finish(work, 'nothing would change')
   else
