@@ -10,15 +10,14 @@ This module knows nothing of prompts, canvases or files other than ``tokenizer.j
 from __future__ import annotations
 
 import functools
-import itertools
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import tokenizers
 
 from dgemma_model.errors import ModelError
+from dgemma_model.spelling import BYTE_OF_CHAR, Spelling
 
 PAD, END, BOS, DRAFT, WRITE = (
     "<pad>",
@@ -59,8 +58,7 @@ class Tokenizer:
         self.draft_id: int = self._special_id(DRAFT)  # fills a canvas behind a draft, and so marks it as one
         self.write_id: int = self._special_id(WRITE)  # tells the encoder that the region begins
         self._bytes = [self._bytes_of(i) for i in range(self.vocab_size)]
-        self._whole = {data: i for i, data in enumerate(self._bytes) if data}
-        self._ordered = sorted(self._whole.values(), key=self._bytes.__getitem__)
+        self._spelling = Spelling(self._bytes)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Tokenizer:
@@ -110,10 +108,7 @@ class Tokenizer:
 
     def covering(self, data: bytes) -> list[int]:
         """The tokens with which a text may begin that begins with ``data``: they go on behind it, or end inside."""
-        begin = bisect_left(self._ordered, data, key=self._bytes.__getitem__)
-        longer = itertools.takewhile(lambda i: self._bytes[i].startswith(data), self._ordered[begin:])
-        shorter = (self._whole.get(data[:length]) for length in range(1, len(data)))
-        return [*longer, *(i for i in shorter if i is not None)]
+        return self._spelling.covering(data)
 
     def _special_id(self, name: str) -> int:
         token_id: int | None = self._tokenizer.token_to_id(name)
@@ -126,16 +121,6 @@ class Tokenizer:
             return b""
         token = self._tokenizer.id_to_token(token_id)
         try:
-            return bytes(_BYTE_OF_CHAR[char] for char in token or " ")  # a gap in the ids is no byte either
+            return bytes(BYTE_OF_CHAR[char] for char in token or " ")  # a gap in the ids is no byte either
         except KeyError:
             raise TokenizerFileError(f"token {token_id} ({token!r}) is not byte-level") from None
-
-
-def byte_alphabet() -> list[str]:
-    """The character that stands for each byte 0..255 in a byte-level vocabulary (GPT-2's mapping)."""
-    printable = {byte for first, last in ("!~", "¡¬", "®ÿ") for byte in range(ord(first), ord(last) + 1)}
-    substitutes = iter(range(256, 512))
-    return [chr(byte if byte in printable else next(substitutes)) for byte in range(256)]
-
-
-_BYTE_OF_CHAR: Mapping[str, int] = {char: byte for byte, char in enumerate(byte_alphabet())}

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from dgemma_model.tokenizer import BOS, DRAFT, END, PAD, byte_alphabet
+from dgemma_model.spelling import byte_alphabet
+from dgemma_model.tokenizer import BOS, DRAFT, END, PAD
 
 VOCAB_SIZE = 8192  # specials included
 SAMPLE_BYTES = 25_000_000
