@@ -28,7 +28,8 @@ from bench.processes import server
 from bench.warm import KEYSTROKES, PLACES, Typed, in_files_of, served, sized, timed, with_regions
 from dgemma_model.fill.infiller import Infiller
 from dgemma_model.network.best_runner import best_runner
-from dgemma_model.network.checkpoint import BUNDLED, load
+from dgemma_model.network.checkpoint import load
+from dgemma_model.network.folder import BUNDLED
 from dgemma_model.protocol import FillOptions
 
 LINES = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)

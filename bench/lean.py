@@ -22,8 +22,9 @@ from bench.processes import Stopwatch
 from bench.report import introduce_machine, say
 from dgemma_model.denoise import sampler
 from dgemma_model.network.best_runner import best_runner
-from dgemma_model.network.checkpoint import BUNDLED, load, parameter_count, stock_model
+from dgemma_model.network.checkpoint import load, parameter_count, stock_model
 from dgemma_model.network.config import NetworkConfig
+from dgemma_model.network.folder import BUNDLED
 from dgemma_model.network.layers import Network
 from dgemma_model.network.runner import Runner
 

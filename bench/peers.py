@@ -24,7 +24,7 @@ from bench.figures import described
 from bench.processes import Stopwatch
 from bench.report import introduce_machine
 from dgemma_model.fill.infiller import Infiller
-from dgemma_model.network.checkpoint import BUNDLED
+from dgemma_model.network.folder import BUNDLED
 from dgemma_model.protocol import FillOptions
 from dgemma_model.train.evaluate.baselines import stop_in_time
 from dgemma_model.train.evaluate.cases import Case, Kind, draw, read_files

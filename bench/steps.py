@@ -10,7 +10,8 @@ import torch
 from bench.figures import Figure
 from bench.processes import Stopwatch
 from dgemma_model.network.best_runner import best_runner
-from dgemma_model.network.checkpoint import BUNDLED, load, stock_model
+from dgemma_model.network.checkpoint import load, stock_model
+from dgemma_model.network.folder import BUNDLED
 from dgemma_model.network.layers import Network
 
 SLOTS, CONTEXT, ROUNDS = 32, 256, 15

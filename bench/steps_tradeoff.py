@@ -18,7 +18,7 @@ from bench.drawing import Panel, draw
 from bench.figures import described, this_machine
 from bench.files import RESULTS
 from dgemma_model.fill.infiller import Infiller
-from dgemma_model.network.checkpoint import BUNDLED
+from dgemma_model.network.folder import BUNDLED
 from dgemma_model.protocol import FillOptions
 from dgemma_model.train.evaluate.cases import Case, Kind, read_files
 from dgemma_model.train.evaluate.cases import draw as draw_cases

@@ -24,7 +24,8 @@ from torch import Tensor
 from bench.figures import Figure, described, table, this_machine
 from bench.processes import Stopwatch
 from bench.warm import library
-from dgemma_model.network.checkpoint import BUNDLED, TOKENIZER, load, stock_model
+from dgemma_model.network.checkpoint import load, stock_model
+from dgemma_model.network.folder import BUNDLED, TOKENIZER
 from dgemma_model.network.layers import Layer, Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train.data.examples import Batch, Cutter, Row, RowMaker, Shape, collate, take

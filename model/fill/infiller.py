@@ -27,7 +27,8 @@ from dgemma_model.guess.ngrams import NGrams
 from dgemma_model.layouts.infill import BUCKETS, LAYOUT_KEY, Budget, Layout, bucket
 from dgemma_model.layouts.masked import MaskedText
 from dgemma_model.network.best_runner import best_runner
-from dgemma_model.network.checkpoint import BUNDLED, TOKENIZER, load, parameter_count, read_config
+from dgemma_model.network.checkpoint import load, parameter_count
+from dgemma_model.network.folder import BUNDLED, TOKENIZER, read_config
 from dgemma_model.network.layers import Network
 from dgemma_model.network.runner import Prompt
 from dgemma_model.protocol import (

@@ -6,7 +6,6 @@ Names on disk are transformers' own, so that every checkpoint of ours loads with
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +16,11 @@ from torch import Tensor
 
 from dgemma_model.errors import ModelError
 from dgemma_model.network.config import NetworkConfig
+from dgemma_model.network.folder import CONFIG, WEIGHTS, file_of
 from dgemma_model.network.layers import Network
 
 if TYPE_CHECKING:
     from transformers import DiffusionGemmaForBlockDiffusion
-
-BUNDLED = Path(__file__).parents[1] / "checkpoint"
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 
 _DECODER = "model.decoder."
 _IN_LAYER: Mapping[str, tuple[str, ...]] = {
@@ -72,10 +69,10 @@ def load(path: Path, device: str = "cpu") -> Network:
     Raises:
         ModelError: the folder is missing, the lean network cannot run the checkpoint, or its weights are damaged.
     """
-    config = NetworkConfig.from_file(_file(path, CONFIG))
+    config = NetworkConfig.from_file(file_of(path, CONFIG))
     # Not on the device "meta": there, arange imports torch's compiler, which takes longer than torch itself.
     network = Network(config)
-    network.load_state_dict(_read_weights(_file(path, WEIGHTS), config), strict=True, assign=True)
+    network.load_state_dict(_read_weights(file_of(path, WEIGHTS), config), strict=True, assign=True)
     return network.to(device).eval().requires_grad_(False)
 
 
@@ -153,30 +150,9 @@ def stock_config(config: NetworkConfig, extra: Mapping[str, Any]) -> Any:
     )
 
 
-def read_config(path: Path) -> Mapping[str, Any]:
-    """Read the config.json of the checkpoint in folder ``path``; raises ModelError if it cannot be read."""
-    file = _file(path, CONFIG)
-    try:
-        config = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The model's configuration {file} cannot be read ({error}).") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"The model's configuration {file} cannot be read (it is no JSON object).")
-    return config
-
-
 def parameter_count(network: Network) -> int:
     """Count the parameters of the text network."""
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not folder.is_dir():
-        raise ModelError(f"There is no model folder {folder}; give the path of a DiffusionGemma checkpoint.")
-    if not path.is_file():
-        raise ModelError(f"The model folder {folder} has no {name}; it is not a complete checkpoint.")
-    return path
 
 
 def _read_weights(path: Path, config: NetworkConfig) -> dict[str, Tensor]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import torch
-
 from dgemma_model.errors import ModelError
 
 
@@ -22,5 +20,11 @@ def check_device(name: str) -> None:
     kind = name.partition(":")[0]
     if kind not in set(Device):
         raise ModelError(f"There is no device {name}; use cpu, cuda or mps.")
-    if kind == Device.CUDA and not torch.cuda.is_available():
+    if kind == Device.CUDA and not _has_cuda():
         raise ModelError("There is no CUDA device on this machine; use the device cpu.")
+
+
+def _has_cuda() -> bool:
+    import torch  # takes a second, and who runs on the CPU may do without
+
+    return torch.cuda.is_available()

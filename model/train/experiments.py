@@ -25,7 +25,7 @@ from dgemma_model.denoise import sampler
 from dgemma_model.denoise.loop import Canvas, Schedule, denoise
 from dgemma_model.fill.infiller import Infiller
 from dgemma_model.layouts.infill import bucket
-from dgemma_model.network.checkpoint import TOKENIZER
+from dgemma_model.network.folder import TOKENIZER
 from dgemma_model.network.native_library import processor_for
 from dgemma_model.network.prompt_cache import PromptCache
 from dgemma_model.network.runner import Prompt

@@ -27,7 +27,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dgemma_model.errors import ModelError
 from dgemma_model.layouts.infill import LAYOUT_KEY
-from dgemma_model.network.checkpoint import CONFIG, load, parameter_count, save
+from dgemma_model.network.checkpoint import load, parameter_count, save
+from dgemma_model.network.folder import CONFIG
 from dgemma_model.network.layers import Network
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train.data.examples import Batch

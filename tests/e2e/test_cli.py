@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from dgemma_model.network.checkpoint import BUNDLED, WEIGHTS
+from dgemma_model.network.folder import BUNDLED, WEIGHTS
 
 COMMAND = str(Path(sys.executable).with_name("dgemma-edit"))
 

@@ -24,7 +24,7 @@ from dgemma_model.fill.confidence import Curve
 from dgemma_model.fill.filler import Filler
 from dgemma_model.fill.fitted import Fitted
 from dgemma_model.fill.infiller import Infiller
-from dgemma_model.network.checkpoint import BUNDLED
+from dgemma_model.network.folder import BUNDLED
 from dgemma_model.protocol import FillOptions
 from dgemma_model.train.evaluate import plots
 from dgemma_model.train.evaluate.baselines import baselines, corpus_texts

@@ -23,7 +23,7 @@ from dgemma_model.fill.infiller import Infiller
 from dgemma_model.guess.encoder import Comparison
 from dgemma_model.guess.mixture import Mixture, features
 from dgemma_model.guess.ngrams import NGrams
-from dgemma_model.network.checkpoint import BUNDLED, TOKENIZER
+from dgemma_model.network.folder import BUNDLED, TOKENIZER
 from dgemma_model.tokenizer import Tokenizer
 from dgemma_model.train.evaluate.cases import Case, Files, Kind, draw
 from dgemma_model.train.fit import ngrams

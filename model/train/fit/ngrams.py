@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from dgemma_model.guess.ngrams import CONTEXT, FACTOR, FILE, LEVELS, MASK, Counts
-from dgemma_model.network.checkpoint import BUNDLED, TOKENIZER
+from dgemma_model.network.folder import BUNDLED, TOKENIZER
 from dgemma_model.tokenizer import Tokenizer
 
 MEGABYTES = 24.0

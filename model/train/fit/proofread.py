@@ -21,7 +21,7 @@ from dgemma_model.fill.facts import Fact, Facts, Weights
 from dgemma_model.fill.fitted import Fitted
 from dgemma_model.fill.infiller import Infiller
 from dgemma_model.fill.proofread import Doubt
-from dgemma_model.network.checkpoint import BUNDLED
+from dgemma_model.network.folder import BUNDLED
 from dgemma_model.train.data.sources import read_sources
 from dgemma_model.train.evaluate.proofreading import measure, report
 from dgemma_model.train.fit.mistakes import Window, window
