@@ -1,6 +1,6 @@
 """The folder of a packed checkpoint: the plain network in four or eight bits, its configuration, its tokenizer.
 
-``config.json`` is the configuration of transformers' classes with three keys more: ``plain`` (the shape of the plain
+``config.json`` is the configuration of transformers' classes with four keys more: ``plain`` (the shape of the plain
 network), ``growth`` (what leads from it to the classes; see `blueprint`) and ``storage`` (bits). The weights are in
 ``packed-*.safetensors``: a name that transformers does not look for, since it could not read them. `export` writes
 those it can.
@@ -37,6 +37,7 @@ from dgemma_model.grow.plain import (
 from dgemma_model.grow.source import Json, Special
 from dgemma_model.grow.tensorfile import Array, Float32, TensorFile
 from dgemma_model.grow.tiles import ROWS, from_tiles, into_tiles
+from dgemma_model.layouts.suffix_first import LAYOUT_KEY, MIDDLE, PREFIX, SUFFIX, Budget
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -116,6 +117,7 @@ def write_packed(folder: Path, network: PlainNetwork, blueprint: Blueprint, card
         "plain": _plain_json(network.config),
         "growth": {"exponent": blueprint.exponent},
         "storage": {"matrices": int(bits), "embeddings": 8, "group": GROUP, "layout": LAYOUT},
+        **_layout(card),
     }
     with filling(folder, sum(size for shard in plan for _, size in shard)):
         write_card(folder, stock_config(blueprint, card.special, card.mask) | extra, card)
@@ -165,6 +167,12 @@ def _make(folder: Path, size: int) -> None:
     if free < size:
         missing = (size - free) / 1e9
         raise ModelError(f"The disk of {folder} has {missing:.1f} GB too little room; choose another folder.")
+
+
+def _layout(card: Card) -> Json:
+    """The section that tells how to write with it; there is none where the base has no marks for that."""
+    names = {token["content"] for token in card.tokenizer["added_tokens"]}
+    return {LAYOUT_KEY: asdict(Budget())} if {PREFIX, SUFFIX, MIDDLE} <= names else {}
 
 
 def _stored(network: PlainNetwork) -> Iterator[Slot]:
