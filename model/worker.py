@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-import torch
-
 from dgemma_model.errors import Cancelled, ModelError
 from dgemma_model.fill.filler import Filler, load_filler
 from dgemma_model.pipe import Receiver, answer_line
@@ -44,15 +42,15 @@ def load(model: str | None, device: str, threads: int | None = None) -> Filler:
     Args:
         model: the checkpoint's folder; None for the bundled one.
         device: "cpu", "cuda", …
-        threads: of torch. One core is left to the editor by default: with as many threads as cores, each step
+        threads: of the network. One core is left to the editor by default: with as many threads as cores, each step
             waits for the one thread that something else holds up, and takes ten times as long or more.
 
     Raises:
         ModelError: it cannot be loaded.
     """
-    if threads or "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
-    return load_filler(Path(model) if model else None, device)
+    if not threads and "OMP_NUM_THREADS" not in os.environ:
+        threads = max(1, (os.cpu_count() or 2) - 1)
+    return load_filler(Path(model) if model else None, device, threads)
 
 
 class _Inbox:
@@ -146,7 +144,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dgemma_model.worker", description=__doc__)
     parser.add_argument("--model", help="checkpoint folder; the bundled one by default")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, help="of torch; by default one core is left free")
+    parser.add_argument("--threads", type=int, help="of the network; by default one core is left free")
     arguments = parser.parse_args()
     out, sys.stdout = sys.stdout, sys.stderr  # what a library prints must not break the protocol
     try:

@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 from dgemma_model.errors import ModelError
-from dgemma_model.fill.infiller import Infiller
-from dgemma_model.layouts.infill import LAYOUT_KEY
-from dgemma_model.network.checkpoint import BUNDLED, read_config
+from dgemma_model.layouts import infill, suffix_first
 from dgemma_model.network.device import check_device
+from dgemma_model.network.folder import BUNDLED, read_config
 from dgemma_model.protocol import Draft, EngineInfo, FillRequest, Hint, ProofreadRequest
 
 
@@ -58,19 +57,39 @@ class Filler(Protocol):
         """
 
 
-Loader = Callable[[Path, str], Filler]
-"""Loads a checkpoint folder onto a device."""
-
-LOADERS: Mapping[str, Loader] = MappingProxyType({LAYOUT_KEY: Infiller.load})
-"""By the section of config.json that tells which layout a checkpoint was trained with."""
+Loader = Callable[[Path, str, int | None], Filler]
+"""Loads a checkpoint folder onto a device, for so many threads."""
 
 
-def load_filler(folder: Path | None = None, device: str = "cpu") -> Filler:
+def _denoising(folder: Path, device: str, threads: int | None) -> Filler:
+    import torch
+
+    from dgemma_model.fill.infiller import Infiller
+
+    if threads:
+        torch.set_num_threads(threads)
+    return Infiller.load(folder, device)
+
+
+def _writing(folder: Path, device: str, threads: int | None) -> Filler:
+    from dgemma_model.fill.continuation import Continuation
+
+    return Continuation.load(folder, device, threads)
+
+
+LOADERS: Mapping[str, Loader] = MappingProxyType(
+    {infill.LAYOUT_KEY: _denoising, suffix_first.LAYOUT_KEY: _writing}
+)
+"""By the section of config.json that names the layout. Only what loads a checkpoint imports what runs it."""
+
+
+def load_filler(folder: Path | None = None, device: str = "cpu", threads: int | None = None) -> Filler:
     """Load a checkpoint, and whatever fills with it: its config.json names the layout.
 
     Args:
         folder: the checkpoint's folder; None for the bundled one.
         device: "cpu", "cuda", …; see `Device`.
+        threads: of the network; as many as whatever runs it likes best where nothing is said.
 
     Raises:
         ModelError: it cannot be loaded.
@@ -81,6 +100,7 @@ def load_filler(folder: Path | None = None, device: str = "cpu") -> Filler:
     load = next((loader for key, loader in LOADERS.items() if key in config), None)
     if load is None:
         raise ModelError(
-            f"The model {folder} was not trained to fill regions in our layout; use a checkpoint made by model/train."
+            f"The model {folder} was not trained to fill regions in our layout; "
+            "use a checkpoint made by model/train or by python -m dgemma_model.grow."
         )
-    return load(folder, device)
+    return load(folder, device, threads)
