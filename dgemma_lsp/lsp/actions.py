@@ -74,7 +74,7 @@ class Actions:
         if _wants(only, CodeActionKind.RefactorRewrite):
             actions += await self._rewrites(document, selected, session.capabilities)
         # This one takes long and would be out of place in a menu of rewrites.
-        if only is not None and _wants(only, ActionKind.PROOFREAD):
+        if session.capabilities.proofreads and only is not None and _wants(only, ActionKind.PROOFREAD):
             actions.append(to_lsp.proofread_action(document))
         return actions
 

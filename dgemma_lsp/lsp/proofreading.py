@@ -37,6 +37,8 @@ MOST_LINES = 1000
 
 MOST_LINES_ON_SAVE = 100
 
+CANNOT = "This model cannot proofread."
+
 Publish = Callable[[PublishDiagnosticsParams], None]
 """Sends diagnostics to the editor."""
 
@@ -92,6 +94,8 @@ class Proofreader:
         session = self._sessions.session
         if session is None:
             raise failure(TURNED_OFF)
+        if not session.capabilities.proofreads:
+            raise failure(CANNOT)
         page = await self._page(document)
         page = replace(page, spans=page.spans[:MOST_LINES])
         try:
@@ -110,9 +114,9 @@ class Proofreader:
     async def did_save(self, params: DidSaveTextDocumentParams) -> None:
         """Read the lines that were not read before, if the user wants that."""
         document, session = self._documents.get(params.text_document.uri), self._sessions.session
-        if document is None or session is None or not self._preferences.of(document.path).proofread.on_save:
+        if document is None or session is None or not session.capabilities.proofreads:
             return
-        if self._scope.reason_against(document):
+        if not self._preferences.of(document.path).proofread.on_save or self._scope.reason_against(document):
             return
         page = await self._page(document)
         known = self._read_lines.setdefault(document.uri, set())

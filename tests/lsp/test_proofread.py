@@ -199,3 +199,18 @@ def test_an_engine_that_fails_is_told(start_server: StartServer, tmp_path: Path)
     client.initialize()
     client.wait_for_notification("window/showMessage")
     assert read(client, client.open(TEXT)) == 2, "it is started again"
+
+
+def test_a_model_that_cannot_proofread_is_never_asked_to(start_server: StartServer, log: WorkerLog) -> None:
+    client = start_server("--cannot-proofread")
+    client.initialize(options={"proofread": {"onSave": True}})
+    client.wait_for_message("window/logMessage", "is ready")
+    uri = client.open(TEXT)
+    client.notify("textDocument/didSave", {"textDocument": {"uri": uri}})
+    place = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
+    context = {"diagnostics": [], "only": ["source"]}
+    params = {"textDocument": {"uri": uri}, "range": place, "context": context}
+    assert client.ask("textDocument/codeAction", params) == []
+    with pytest.raises(ResponseError, match="This model cannot proofread"):
+        read(client, uri)
+    assert log.entries("proofread") == []

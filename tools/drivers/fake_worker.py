@@ -73,6 +73,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--follows-instructions", action="store_true", help="an instruction, word by word, is the fill"
     )
+    parser.add_argument("--cannot-proofread", action="store_true", help="say so when it is ready")
     parser.add_argument("--confidence", type=float, default=0.9, help="of the first alternative")
     parser.add_argument("--steps", type=int, help="taken for each fill; default: what the request allows")
     parser.add_argument("--load-delay", type=float, default=0, help="seconds before it is ready")
@@ -111,7 +112,9 @@ class FakeWorker:
             self.say(Failed(self.args.fail))
             return
         self.log("ready")
-        able = Capabilities(follows_instructions=self.args.follows_instructions)
+        able = Capabilities(
+            follows_instructions=self.args.follows_instructions, proofreads=not self.args.cannot_proofread
+        )
         info = EngineInfo("local", self.args.model or "fake", 1000, self.args.device, "float32", able)
         self.say(Ready(info))
         while True:
