@@ -22,6 +22,9 @@ from dgemma_model.network.quantized_library import MATRICES, VECTORS, kinds
 from dgemma_model.network.quantized_runner import described_shape
 from tests.model.network.quantized_reference import Floats, Reference, random_tensors
 
+# Compiling for five processors takes a minute.
+pytestmark = pytest.mark.e2e
+
 ROOT = Path(__file__).parents[3]
 SOURCES = ROOT / "model" / "native" / "quantized"
 EMULATED = Path(__file__).parent / "emulated"
