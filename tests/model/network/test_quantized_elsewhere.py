@@ -22,7 +22,7 @@ from dgemma_model.network.quantized_library import MATRICES, VECTORS, kinds
 from dgemma_model.network.quantized_runner import described_shape
 from tests.model.network.quantized_reference import Floats, Reference, random_tensors
 
-# Compiling for five processors takes a minute.
+# Compiling for other processors takes a minute.
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[3]
