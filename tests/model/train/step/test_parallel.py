@@ -145,7 +145,7 @@ def test_members_read_different_files_and_together_all_in_the_order_of_a_lone_on
 
 def test_all_take_the_same_steps_and_one_keeps_their_state(corpus: Path) -> None:
     def work(group: Group) -> Run:
-        run = Run(arguments(corpus), RECIPE, group)
+        run = Run(arguments(corpus, minutes=0.05), RECIPE, group)
         run.train()
         return run
 
