@@ -78,7 +78,7 @@ def test_a_server_whose_python_is_gone_is_installed_anew(open_window: OpenWindow
     window = open_window("vscode/complete.py", settings={"dgemma.server.command": [str(program)]})
     window.await_status("failed")
     message = window.await_message(
-        f"{program} cannot be started: the Python that it was installed for is gone"
+        f"{program} cannot be started: the Python it was installed for is gone"
     )
     assert "pipx install dgemma-lsp --force" in message
     assert window.buttons == ["Run in Terminal", "Copy Command", "Name Its Command…"]
@@ -196,7 +196,7 @@ def test_the_page_of_the_installed_extension_has_no_broken_pictures(
     script = "() => document.querySelectorAll('img').length + ' pictures: ' + document.body.innerText"
 
     def page() -> str:
-        return next((text for text in window.in_frames(script) if "Nothing is read from" in text), "")
+        return next((text for text in window.in_frames(script) if "The server never reads files" in text), "")
 
     wait_until(page, "no page is shown")
     window.picture("extension-page")
