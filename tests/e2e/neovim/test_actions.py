@@ -47,6 +47,8 @@ def test_a_rejected_preview_leaves_nothing_behind(open_editor: OpenEditor, saved
 def test_an_instruction_is_asked_for_and_sent(open_editor: OpenEditor, saved: Saved, keep: Keep) -> None:
     """By a model that does what it is told word by word."""
     editor = open_editor(FILE, cmd=instructed_server_command())
+    # What a model can do is known once it is loaded.
+    editor.wait_for_lua("require('dgemma').status() == 'dgemma'")
     editor.type("jjV:Dgemma instruct<CR>")
     editor.wait_for_screen("Instruction:")
     keep(editor, "an instruction")
@@ -62,6 +64,8 @@ def test_an_instruction_is_asked_for_and_sent(open_editor: OpenEditor, saved: Sa
 
 def test_no_instruction_is_no_wish(open_editor: OpenEditor, saved: Saved) -> None:
     editor = open_editor(FILE, cmd=instructed_server_command())
+    # What a model can do is known once it is loaded.
+    editor.wait_for_lua("require('dgemma').status() == 'dgemma'")
     editor.command("3Dgemma instruct")
     editor.wait_for_screen("Instruction:")
     editor.type("<Esc>")
