@@ -77,9 +77,7 @@ def test_a_server_whose_python_is_gone_is_installed_anew(open_window: OpenWindow
     program.chmod(0o755)
     window = open_window("vscode/complete.py", settings={"dgemma.server.command": [str(program)]})
     window.await_status("failed")
-    message = window.await_message(
-        f"{program} cannot be started: the Python it was installed for is gone"
-    )
+    message = window.await_message(f"{program} cannot be started: the Python it was installed for is gone")
     assert "pipx install dgemma-lsp --force" in message
     assert window.buttons == ["Run in Terminal", "Copy Command", "Name Its Command…"]
     assert len(window.notifications) == 1
