@@ -28,6 +28,7 @@ from dgemma_model.errors import ModelError
 from dgemma_model.grow.plain import PlainConfig
 from dgemma_model.grow.source import Json, Special
 from dgemma_model.grow.tensorfile import Float32
+from dgemma_model.network.config import smallest_vision
 
 _MULTIPLE = 64
 _SOFTCAP = 1e4
@@ -134,7 +135,7 @@ def stock_config(blueprint: Blueprint, special: Special, mask: int) -> Json:
         "tie_word_embeddings": True,
         **tokens,
         "text_config": _text_config(blueprint) | tokens,
-        "vision_config": _smallest_vision(),
+        "vision_config": smallest_vision(),
     }
 
 
@@ -171,18 +172,3 @@ def _rope(plain: PlainConfig) -> dict[str, Any]:
     rope = plain.rope
     named: dict[str, Any] = {"rope_type": rope.scaling.value, "rope_theta": rope.theta}
     return named | rope.parameters()
-
-
-def _smallest_vision() -> Json:
-    """The smallest vision tower that the classes and servers of theirs accept; the grown network sees no pictures."""
-    return {
-        "model_type": "gemma4_vision",
-        "hidden_size": 64,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 1,
-        "num_key_value_heads": 1,
-        "head_dim": 64,
-        "default_output_length": 280,
-        "position_embedding_size": 64,
-    }

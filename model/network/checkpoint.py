@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dgemma_model.errors import ModelError
-from dgemma_model.network.config import NetworkConfig
+from dgemma_model.network.config import NetworkConfig, smallest_vision
 from dgemma_model.network.folder import CONFIG, WEIGHTS, file_of
 from dgemma_model.network.layers import Network
 
@@ -134,19 +134,11 @@ def stock_config(config: NetworkConfig, extra: Mapping[str, Any]) -> Any:
         rms_norm_eps=config.rms_norm_eps,
         **special,
     )
-    vision = {
-        "model_type": "gemma4_vision",
-        "hidden_size": 64,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 1,
-        "num_key_value_heads": 1,
-        "head_dim": 64,
-        "default_output_length": 280,
-        "position_embedding_size": 64,
-    }
     return DiffusionGemmaConfig(
-        text_config=text, vision_config=vision, canvas_length=extra.get("canvas_length", 64), **special
+        text_config=text,
+        vision_config=smallest_vision(),
+        canvas_length=extra.get("canvas_length", 64),
+        **special,
     )
 
 

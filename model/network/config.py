@@ -93,3 +93,18 @@ def _common_rope_theta(parameters: dict[str, dict[str, Any]]) -> float:
 def _refuse_unless(condition: bool, wanted: str) -> None:
     if not condition:
         raise ValueError(f"the lean network wants {wanted}")
+
+
+def smallest_vision() -> dict[str, Any]:
+    """Return the smallest vision tower that transformers' classes and servers accept; our networks see no pictures."""
+    return {
+        "model_type": "gemma4_vision",
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "num_key_value_heads": 1,
+        "head_dim": 64,
+        "default_output_length": 280,
+        "position_embedding_size": 64,
+    }
